@@ -1,0 +1,468 @@
+//! One mail address, and the only place where two are compared.
+//!
+//! An [`Address`] is kept in a canonical form: the local part unquoted and in NFC (RFC 6532 section 3.1), the
+//! domain as lower-case A-labels (RFC 5890). Two addresses are equal if their canonical forms are, without regard
+//! to ASCII case. Postfix and every mail store that it feeds fold the case of local parts, so must we: what the
+//! store delivers to the boss, nobody else may use.
+
+use std::collections::HashMap;
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+use unicode_normalization::UnicodeNormalization;
+
+/// The longest address that is read, in octets: RFC 5321 section 4.5.3.1 allows 64 + 1 + 255.
+pub const MAX_ADDRESS: usize = 320;
+
+/// Why a text is no address.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum AddressError {
+    /// There is no `@`, or nothing behind it.
+    #[error("it has no domain")]
+    NoDomain,
+    /// There is nothing in front of the `@`.
+    #[error("it has no local part")]
+    NoLocalPart,
+    /// The local part is neither a dot-atom nor a quoted string (RFC 5322 section 3.4.1).
+    #[error("its local part is not valid")]
+    LocalPart,
+    /// The domain is neither a host name nor a domain literal.
+    #[error("its domain is not valid")]
+    Domain,
+    /// It holds `=?`: an encoded word is never part of an address (RFC 2047 section 5).
+    #[error("it holds an encoded word")]
+    EncodedWord,
+    /// It holds a control character or one that changes the direction of text.
+    #[error("it holds a control character")]
+    Control,
+    /// It is longer than [`MAX_ADDRESS`] octets.
+    #[error("it is too long")]
+    TooLong,
+}
+
+/// A mail address in canonical form. Equality and hash are those of the mail system, not of the bytes.
+#[derive(Clone)]
+pub struct Address {
+    /// Unquoted, in NFC, in the case in which it was written.
+    local: Box<str>,
+    /// Lower-case A-labels, or a domain literal with its brackets.
+    domain: Box<str>,
+    /// What equality means: the folded local part, `@`, the domain.
+    key: Box<str>,
+}
+
+impl Address {
+    /// Reads `local@domain` without comments or white space around its tokens (RFC 5322 section 3.4.1 without
+    /// CFWS and without the obsolete forms; RFC 6532 for what is not ASCII).
+    pub fn parse(text: &str) -> Result<Self, AddressError> {
+        if text.len() > MAX_ADDRESS {
+            return Err(AddressError::TooLong);
+        }
+        if text.contains("=?") {
+            return Err(AddressError::EncodedWord);
+        }
+        if text.chars().any(is_forbidden) {
+            return Err(AddressError::Control);
+        }
+        let (local, domain) = split(text)?;
+        Self::from_parts(&local, domain)
+    }
+
+    /// An address from an unquoted local part and a domain.
+    pub fn from_parts(local: &str, domain: &str) -> Result<Self, AddressError> {
+        if local.is_empty() {
+            return Err(AddressError::NoLocalPart);
+        }
+        if local.chars().any(is_forbidden) {
+            return Err(AddressError::Control);
+        }
+        let local: String = local.nfc().collect();
+        let domain = canonical_domain(domain)?;
+        let key = format!("{}@{domain}", local.to_ascii_lowercase());
+        Ok(Self { local: local.into(), domain: domain.into(), key: key.into() })
+    }
+
+    /// The local part, unquoted.
+    pub fn local(&self) -> &str {
+        &self.local
+    }
+
+    /// The domain as lower-case A-labels, or a domain literal with its brackets.
+    pub fn domain(&self) -> &str {
+        &self.domain
+    }
+
+    /// The form in which addresses are compared; a key for maps.
+    pub fn key(&self) -> &str {
+        &self.key
+    }
+
+    /// Whether the address can be written without SMTPUTF8 (RFC 6531).
+    pub fn is_ascii(&self) -> bool {
+        self.key.is_ascii()
+    }
+
+    /// Whether the domain is a literal (RFC 5321 section 4.1.3), of which no directory knows anything.
+    pub fn is_literal(&self) -> bool {
+        self.domain.starts_with('[')
+    }
+
+    /// The address without its extension, as Postfix finds it (`recipient_delimiter`, `split_addr(3)`): from the
+    /// first of the `delimiters` on, if something stands before it. Only where the local part needs no quotes.
+    pub fn without_extension(&self, delimiters: &str) -> Option<Self> {
+        if !is_dot_atom(&self.local) || never_extended(&self.local) {
+            return None;
+        }
+        let (base, _) = self.local.split_once(|c| delimiters.contains(c))?;
+        Self::from_parts(base, &self.domain).ok()
+    }
+
+    /// The same local part in another domain.
+    fn in_domain(&self, domain: &str) -> Self {
+        let key = format!("{}@{domain}", self.local.to_ascii_lowercase());
+        Self { local: self.local.clone(), domain: domain.into(), key: key.into() }
+    }
+}
+
+impl PartialEq for Address {
+    fn eq(&self, other: &Self) -> bool {
+        self.key == other.key
+    }
+}
+
+impl Eq for Address {}
+
+impl Hash for Address {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.key.hash(state);
+    }
+}
+
+/// The form in which the address is written into a header or an envelope: quoted only where it must be.
+impl fmt::Display for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if is_dot_atom(&self.local) {
+            return write!(f, "{}@{}", self.local, self.domain);
+        }
+        f.write_str("\"")?;
+        for c in self.local.chars() {
+            if matches!(c, '"' | '\\') {
+                f.write_str("\\")?;
+            }
+            write!(f, "{c}")?;
+        }
+        write!(f, "\"@{}", self.domain)
+    }
+}
+
+impl fmt::Debug for Address {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "<{self}>")
+    }
+}
+
+/// A pattern of addresses in the configuration: one address, `*@domain`, or `*` for any.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Pattern {
+    /// `*`
+    Any,
+    /// `*@domain`, the domain in canonical form.
+    Domain(Box<str>),
+    /// One address.
+    Address(Address),
+}
+
+impl Pattern {
+    /// Reads a pattern as it stands in the configuration.
+    pub fn parse(text: &str) -> Result<Self, AddressError> {
+        match text.strip_prefix('*') {
+            Some("") => Ok(Self::Any),
+            Some(rest) => match rest.strip_prefix('@') {
+                Some(domain) => Ok(Self::Domain(canonical_domain(domain)?.into())),
+                None => Err(AddressError::LocalPart),
+            },
+            None => Address::parse(text).map(Self::Address),
+        }
+    }
+
+    /// Whether `address` is one of those meant.
+    pub fn matches(&self, address: &Address) -> bool {
+        match self {
+            Self::Any => true,
+            Self::Domain(domain) => *domain == address.domain,
+            Self::Address(own) => own == address,
+        }
+    }
+}
+
+/// How the forms of an address relate at this site: `recipient_delimiter` and `[domain_aliases]`.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct AddressRules {
+    delimiters: String,
+    aliases: HashMap<String, String>,
+}
+
+impl AddressRules {
+    /// `delimiters` is a set of characters; `aliases` are pairs of an alias domain and what it stands for.
+    pub fn new<'a>(
+        delimiters: &str,
+        aliases: impl IntoIterator<Item = (&'a str, &'a str)>,
+    ) -> Result<Self, AddressError> {
+        let aliases = aliases
+            .into_iter()
+            .map(|(alias, domain)| Ok((canonical_domain(alias)?, canonical_domain(domain)?)))
+            .collect::<Result<_, AddressError>>()?;
+        Ok(Self { delimiters: delimiters.to_owned(), aliases })
+    }
+
+    /// The forms under which an address may stand in a directory, in the order in which they count: whole, whole
+    /// with its domain mapped, base, base mapped. None for a domain literal.
+    pub fn candidates(&self, address: &Address) -> Vec<Address> {
+        if address.is_literal() {
+            return Vec::new();
+        }
+        let base = address.without_extension(&self.delimiters);
+        let mut forms = Vec::with_capacity(4);
+        for form in std::iter::once(address).chain(base.as_ref()) {
+            forms.push(form.clone());
+            forms.extend(self.aliases.get(form.domain()).map(|domain| form.in_domain(domain)));
+        }
+        forms
+    }
+
+    /// The domain that a domain stands for: itself, or what `[domain_aliases]` maps it to.
+    pub fn mapped<'a>(&'a self, domain: &'a str) -> &'a str {
+        self.aliases.get(domain).map_or(domain, String::as_str)
+    }
+}
+
+/// The canonical form of a domain: lower-case A-labels, or a domain literal as it is.
+///
+/// A name that is not ASCII must already be in the form in which it is registered (RFC 5891 section 5.3), but for
+/// case: what UTS 46 would first have to map, such as full-width letters, other readers take for another domain.
+pub fn canonical_domain(domain: &str) -> Result<String, AddressError> {
+    if domain.is_empty() {
+        return Err(AddressError::NoDomain);
+    }
+    if let Some(literal) = domain.strip_prefix('[') {
+        return canonical_literal(domain, literal);
+    }
+    let ascii = if domain.is_ascii() { domain.to_ascii_lowercase() } else { to_ascii(domain)? };
+    if is_host_name(&ascii) { Ok(ascii) } else { Err(AddressError::Domain) }
+}
+
+fn canonical_literal(whole: &str, inner: &str) -> Result<String, AddressError> {
+    let text = inner.strip_suffix(']').ok_or(AddressError::Domain)?;
+    // RFC 5321 section 4.1.3: an IPv4 or IPv6 address; the general form has never been used.
+    let valid = !text.is_empty() && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '.' | ':'));
+    if valid { Ok(whole.to_ascii_lowercase()) } else { Err(AddressError::Domain) }
+}
+
+fn to_ascii(domain: &str) -> Result<String, AddressError> {
+    let ascii = idna::domain_to_ascii_strict(domain).map_err(|_| AddressError::Domain)?;
+    let (registered, valid) = idna::domain_to_unicode(&ascii);
+    let written: String = domain.to_lowercase().nfc().collect();
+    if valid.is_ok() && written == registered { Ok(ascii) } else { Err(AddressError::Domain) }
+}
+
+/// Labels of letters, digits, hyphens and underscores, none empty.
+fn is_host_name(domain: &str) -> bool {
+    let label = |l: &str| !l.is_empty() && l.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    domain.len() <= 255 && domain.split('.').all(label)
+}
+
+/// Splits an addr-spec into its unquoted local part and its domain.
+fn split(text: &str) -> Result<(String, &str), AddressError> {
+    if let Some(rest) = text.strip_prefix('"') {
+        return split_quoted(rest);
+    }
+    let (local, domain) = text.split_once('@').ok_or(AddressError::NoDomain)?;
+    if local.is_empty() {
+        return Err(AddressError::NoLocalPart);
+    }
+    if !is_dot_atom(local) {
+        return Err(AddressError::LocalPart);
+    }
+    Ok((local.to_owned(), domain))
+}
+
+fn split_quoted(text: &str) -> Result<(String, &str), AddressError> {
+    let mut local = String::new();
+    let mut chars = text.chars();
+    loop {
+        match chars.next().ok_or(AddressError::LocalPart)? {
+            '"' => break,
+            // RFC 5322 section 3.2.1: the backslash is not part of what is meant.
+            '\\' => local.push(chars.next().ok_or(AddressError::LocalPart)?),
+            c => local.push(c),
+        }
+    }
+    let rest = chars.as_str();
+    let domain = rest.strip_prefix('@').ok_or(if rest.is_empty() {
+        AddressError::NoDomain
+    } else {
+        AddressError::LocalPart
+    })?;
+    Ok((local, domain))
+}
+
+/// RFC 5322 section 3.2.3: atoms joined by single dots.
+fn is_dot_atom(text: &str) -> bool {
+    text.split('.').all(|atom| !atom.is_empty() && atom.chars().all(is_atext))
+}
+
+/// RFC 5322 section 3.2.3 `atext`, with RFC 6532 section 3.2.
+pub(crate) fn is_atext(c: char) -> bool {
+    c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c) || (!c.is_ascii() && !c.is_whitespace())
+}
+
+/// Control characters of both blocks (RFC 5322 section 3.2.3, RFC 6532 section 3.2), line and paragraph separators,
+/// and those that change the direction of text: no mailbox has one, and each misleads some reader.
+pub(crate) fn is_forbidden(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') || is_bidi_control(c)
+}
+
+/// Embeddings, overrides and isolates of Unicode's bidirectional algorithm (UAX 9 section 2).
+pub(crate) fn is_bidi_control(c: char) -> bool {
+    matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
+}
+
+/// Names that Postfix never splits (`split_addr(3)`).
+fn never_extended(local: &str) -> bool {
+    ["postmaster", "mailer-daemon", "double-bounce"].iter().any(|name| local.eq_ignore_ascii_case(name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address(text: &str) -> Address {
+        Address::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    #[test]
+    fn equal_as_the_mail_system_sees_it() {
+        for (a, b) in [
+            ("anna@example.org", "ANNA@Example.ORG"),
+            ("\"anna\"@example.org", "anna@example.org"),
+            ("\"an\\na\"@example.org", "anna@example.org"),
+            ("anna@bücher.example", "anna@xn--bcher-kva.example"),
+            ("anna@BÜCHER.example", "anna@XN--BCHER-KVA.example"),
+            ("zo\u{eb}@example.org", "zoe\u{308}@example.org"),
+        ] {
+            assert_eq!(address(a), address(b));
+        }
+    }
+
+    #[test]
+    fn different() {
+        for (a, b) in [
+            ("anna@example.org", "anna@example.net"),
+            ("anna@example.org", "anna.@example.org".trim_start_matches('x')),
+            ("Ä@example.org", "ä@example.org"),
+            ("\"anna \"@example.org", "anna@example.org"),
+            ("an\u{200b}na@example.org", "anna@example.org"),
+        ] {
+            if let Ok(b) = Address::parse(b) {
+                assert_ne!(address(a), b);
+            }
+        }
+    }
+
+    #[test]
+    fn refused() {
+        use AddressError::*;
+        for (text, error) in [
+            ("", NoDomain),
+            ("boss", NoDomain),
+            ("boss@", NoDomain),
+            ("@example.org", NoLocalPart),
+            ("\"\"@example.org", NoLocalPart),
+            ("a..b@example.org", LocalPart),
+            (".a@example.org", LocalPart),
+            ("a b@example.org", LocalPart),
+            ("a(b)@example.org", LocalPart),
+            ("\"a\"b@example.org", LocalPart),
+            ("\"a\".b@example.org", LocalPart),
+            ("\"a@example.org", LocalPart),
+            ("a@b@example.org", Domain),
+            ("a@example..org", Domain),
+            ("a@example.org.", Domain),
+            ("a@exa mple.org", Domain),
+            ("a@[1.2.3.4", Domain),
+            ("a@[x y]", Domain),
+            ("a@\u{ff45}xample.org", Domain),
+            ("a@example\u{3002}org", Domain),
+            ("=?utf-8?q?a?=@example.org", EncodedWord),
+            ("a\u{0}@example.org", Control),
+            ("a@example.org\n", Control),
+            ("a\u{202e}@example.org", Control),
+            ("a\u{85}@example.org", Control),
+        ] {
+            assert_eq!(Address::parse(text), Err(error), "{text:?}");
+        }
+        assert_eq!(Address::parse(&format!("{}@example.org", "a".repeat(400))), Err(TooLong));
+    }
+
+    #[test]
+    fn written_so_that_it_reads_back() {
+        for text in ["anna@example.org", "\"a b\"@example.org", "\"a\\\"b\\\\\"@example.org", "ä@example.org", "a@[127.0.0.1]"] {
+            assert_eq!(address(text).to_string(), text);
+        }
+        assert_eq!(address("\"anna\"@Example.org").to_string(), "anna@example.org");
+    }
+
+    #[test]
+    fn extensions() {
+        for (text, delimiters, base) in [
+            ("anna+x@example.org", "+", Some("anna@example.org")),
+            ("anna+x+y@example.org", "+", Some("anna@example.org")),
+            ("anna-x@example.org", "+-", Some("anna@example.org")),
+            ("anna-x@example.org", "+", None),
+            ("anna@example.org", "+", None),
+            ("anna+x@example.org", "", None),
+            ("+x@example.org", "+", None),
+            ("\"anna+x y\"@example.org", "+", None),
+            ("mailer-daemon@example.org", "-", None),
+        ] {
+            assert_eq!(address(text).without_extension(delimiters), base.map(address), "{text} {delimiters}");
+        }
+    }
+
+    #[test]
+    fn candidates_in_the_order_in_which_they_count() {
+        let rules = AddressRules::new("+", [("Example.NET", "example.org")]).unwrap();
+        let forms = |text| rules.candidates(&address(text)).iter().map(Address::to_string).collect::<Vec<_>>();
+        assert_eq!(forms("a@example.org"), ["a@example.org"]);
+        assert_eq!(forms("a@example.net"), ["a@example.net", "a@example.org"]);
+        assert_eq!(
+            forms("a+x@example.net"),
+            ["a+x@example.net", "a+x@example.org", "a@example.net", "a@example.org"]
+        );
+        assert_eq!(forms("a@[127.0.0.1]"), [""; 0]);
+    }
+
+    #[test]
+    fn patterns() {
+        for (pattern, text, matches) in [
+            ("*", "a@example.org", true),
+            ("*@Example.org", "a@example.org", true),
+            ("*@example.org", "a@sub.example.org", false),
+            ("a@example.org", "A@example.org", true),
+            ("a@example.org", "b@example.org", false),
+        ] {
+            assert_eq!(Pattern::parse(pattern).unwrap().matches(&address(text)), matches, "{pattern} {text}");
+        }
+        assert!(Pattern::parse("*.example.org").is_err());
+        assert!(Pattern::parse("a*").is_err());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn anything_that_parses_reads_back_as_itself(text in "\\PC{0,40}@[a-zäß.-]{1,20}") {
+            if let Ok(address) = Address::parse(&text) {
+                proptest::prop_assert_eq!(Address::parse(&address.to_string()), Ok(address));
+            }
+        }
+    }
+}

@@ -1,0 +1,107 @@
+//! What we ask of a directory, in our own words; absence and failure differ.
+//!
+//! An adapter (a file, a server) answers three questions with entries that match our own comparison of addresses
+//! and logins, and nothing of its protocol passes this trait. What follows from the answers is [`crate::grant`]'s
+//! and [`crate::policy`]'s to say. [`security_groups`] walks the groups, for every adapter in the same way.
+
+use std::collections::HashSet;
+use std::future::Future;
+use std::sync::Arc;
+
+use crate::address::Address;
+use crate::dn::Dn;
+use crate::grant::{Entry, Membership};
+
+pub mod filter;
+pub mod ldif;
+pub mod schema;
+
+/// The most members that one question names: it bounds the size of a filter.
+pub const MEMBERS_A_SEARCH: usize = 200;
+
+/// Why a directory gave no answer. Never an absence: whoever meets it defers.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum Failure {
+    /// It cannot be reached, or did not answer in time.
+    #[error("the directory is not available: {0}")]
+    Unavailable(String),
+    /// It answered with something that cannot be used.
+    #[error("the directory gave an answer that cannot be used: {0}")]
+    BadAnswer(String),
+    /// Several entries have the login: nobody can say who it is.
+    #[error("several entries have the login: {}", .0.iter().map(Dn::as_str).collect::<Vec<_>>().join(" and "))]
+    AmbiguousLogin(Vec<Dn>),
+}
+
+/// Which groups are asked for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Groups {
+    /// Those that may be delegates.
+    Security,
+    /// The others: distribution lists. No right comes from them; `explain` names them.
+    Others,
+}
+
+/// A directory of people, shared mailboxes and groups.
+pub trait Directory: Send + Sync {
+    /// The person who logs in as `login`, in the subtree `base` if one is given. The login attributes are tried in
+    /// order and the first with a hit wins; several entries in one are [`Failure::AmbiguousLogin`].
+    fn by_login(
+        &self,
+        login: &str,
+        base: Option<&Dn>,
+    ) -> impl Future<Output = Result<Option<Arc<Entry>>, Failure>> + Send;
+
+    /// The principals that have any of the `addresses`, in the subtree `base` if one is given; each entry once, in
+    /// the order of their names.
+    fn by_address(
+        &self,
+        addresses: &[Address],
+        base: Option<&Dn>,
+    ) -> impl Future<Output = Result<Vec<Arc<Entry>>, Failure>> + Send;
+
+    /// The groups that have any of the `members` (at most [`MEMBERS_A_SEARCH`]) as a direct member; each once, in the
+    /// order of their names.
+    fn groups_of(
+        &self,
+        members: &[Arc<Entry>],
+        kind: Groups,
+    ) -> impl Future<Output = Result<Vec<Arc<Entry>>, Failure>> + Send;
+
+    /// The entry with this name, whatever it is: for the administrator's commands.
+    fn by_dn(&self, dn: &Dn) -> impl Future<Output = Result<Option<Arc<Entry>>, Failure>> + Send;
+}
+
+/// The security groups that `entry` is in, directly or through security groups alone: breadth first, each once,
+/// at most `depth` levels up. `admits` says which may stand on the path (those of the same context). `batch` members
+/// are asked for at a time; asked one by one, each group is told with the group through which it was found.
+pub async fn security_groups<D: Directory>(
+    directory: &D,
+    entry: &Arc<Entry>,
+    depth: usize,
+    batch: usize,
+    admits: impl Fn(&Dn) -> bool + Send,
+) -> Result<Vec<Membership>, Failure> {
+    let batch = batch.clamp(1, MEMBERS_A_SEARCH);
+    let mut found: Vec<Membership> = Vec::new();
+    // A ring ends here: what was seen once is not asked for again.
+    let mut seen: HashSet<Dn> = HashSet::from([entry.dn.clone()]);
+    let mut level = vec![(None, entry.clone())];
+    for _ in 0..depth {
+        let start = found.len();
+        for members in level.chunks(batch) {
+            let through = members.first().filter(|_| batch == 1).and_then(|(index, _)| *index);
+            let members: Vec<_> = members.iter().map(|(_, member)| member.clone()).collect();
+            for group in directory.groups_of(&members, Groups::Security).await? {
+                if admits(&group.dn) && seen.insert(group.dn.clone()) {
+                    found.push(Membership { group, through });
+                }
+            }
+        }
+        level = found.iter().enumerate().skip(start).map(|(i, m)| (Some(i), m.group.clone())).collect();
+        if level.is_empty() {
+            break;
+        }
+    }
+    Ok(found)
+}

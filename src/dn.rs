@@ -1,0 +1,237 @@
+//! Distinguished names: read (RFC 4514), and compared without regard to case and insignificant space.
+//!
+//! Directories write one name in many ways (`uid=anna, ou=People`, `UID=anna,ou=people`, `uid=\61nna,…`); a grant
+//! counts whichever of them it holds. The comparison is that of `distinguishedNameMatch` with `caseIgnoreMatch` for
+//! every attribute (RFC 4518 sections 2.2 to 2.6, as far as mail directories need it).
+
+use std::fmt;
+use std::hash::{Hash, Hasher};
+
+use unicode_normalization::UnicodeNormalization;
+
+/// Why a text is no distinguished name.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+#[error("it is not a distinguished name (RFC 4514)")]
+pub struct DnError;
+
+/// A distinguished name; equality is that of the directory, not of the bytes.
+#[derive(Clone)]
+pub struct Dn {
+    text: Box<str>,
+    /// One canonical text for each relative name, from the entry up to the root.
+    rdns: Box<[Box<str>]>,
+}
+
+impl Dn {
+    /// Reads the string representation of RFC 4514 section 3, with white space around separators (RFC 2253
+    /// section 4 wants it accepted).
+    pub fn parse(text: &str) -> Result<Self, DnError> {
+        let mut rest = text.trim();
+        let mut rdns = Vec::new();
+        while !rest.is_empty() {
+            let (rdn, tail) = take_rdn(rest)?;
+            rdns.push(rdn);
+            rest = tail;
+        }
+        Ok(Self { text: text.trim().into(), rdns: rdns.into() })
+    }
+
+    /// Whether the entry is `base` itself or below it.
+    pub fn is_within(&self, base: &Self) -> bool {
+        self.rdns.ends_with(&base.rdns)
+    }
+
+    /// How many relative names it has: more means deeper.
+    pub fn depth(&self) -> usize {
+        self.rdns.len()
+    }
+
+    /// The name as it was written.
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+}
+
+impl PartialEq for Dn {
+    fn eq(&self, other: &Self) -> bool {
+        self.rdns == other.rdns
+    }
+}
+
+impl Eq for Dn {}
+
+impl Hash for Dn {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        self.rdns.hash(state);
+    }
+}
+
+impl fmt::Display for Dn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.text)
+    }
+}
+
+impl fmt::Debug for Dn {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+/// Takes one relative name and the comma behind it; the canonical form has its parts sorted (RFC 4514 section 2.2:
+/// their order means nothing).
+fn take_rdn(text: &str) -> Result<(Box<str>, &str), DnError> {
+    let mut parts = Vec::new();
+    let mut rest = text;
+    loop {
+        let (kind, value) = rest.split_once('=').ok_or(DnError)?;
+        let kind = attribute_type(kind.trim())?;
+        let (value, separator, tail) = take_value(value)?;
+        parts.push(format!("{kind}={}", prepare(&value)));
+        rest = tail;
+        match separator {
+            Some('+') => {}
+            // A comma with nothing behind it promises a name that is not there.
+            Some(_) if rest.trim().is_empty() => return Err(DnError),
+            Some(_) | None => break,
+        }
+    }
+    parts.sort_unstable();
+    Ok((parts.join("+").into(), rest))
+}
+
+/// A short name or an object identifier, folded (RFC 4512 section 1.4).
+fn attribute_type(text: &str) -> Result<String, DnError> {
+    let valid = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b';'));
+    if valid { Ok(text.to_ascii_lowercase()) } else { Err(DnError) }
+}
+
+/// An unescaped value, the separator behind it, and the rest (RFC 4514 section 3, `string`).
+fn take_value(text: &str) -> Result<(String, Option<char>, &str), DnError> {
+    let mut value = Vec::new();
+    let mut rest = text.trim_start();
+    let mut significant = 0;
+    loop {
+        let mut chars = rest.chars();
+        let Some(c) = chars.next() else { break };
+        rest = chars.as_str();
+        match c {
+            ',' | ';' | '+' => return Ok((finish(value, significant)?, Some(c), rest)),
+            '\\' => {
+                rest = take_escape(rest, &mut value)?;
+                significant = value.len();
+            }
+            '"' | '<' | '>' | '\0' => return Err(DnError),
+            c => {
+                value.extend_from_slice(c.encode_utf8(&mut [0; 4]).as_bytes());
+                if c != ' ' {
+                    significant = value.len();
+                }
+            }
+        }
+    }
+    Ok((finish(value, significant)?, None, rest))
+}
+
+/// Unescaped white space at the end is not part of the value.
+fn finish(mut value: Vec<u8>, significant: usize) -> Result<String, DnError> {
+    value.truncate(significant);
+    String::from_utf8(value).map_err(|_| DnError)
+}
+
+/// RFC 4514 section 3 `pair`: a backslash and a special character, or two hexadecimal digits.
+fn take_escape<'a>(text: &'a str, value: &mut Vec<u8>) -> Result<&'a str, DnError> {
+    let mut chars = text.chars();
+    let first = chars.next().ok_or(DnError)?;
+    if let Some(high) = first.to_digit(16) {
+        let low = chars.next().and_then(|c| c.to_digit(16)).ok_or(DnError)?;
+        value.push(u8::try_from(high * 16 + low).map_err(|_| DnError)?);
+    } else if " \"#+,;<=>\\".contains(first) {
+        value.extend_from_slice(first.encode_utf8(&mut [0; 4]).as_bytes());
+    } else {
+        return Err(DnError);
+    }
+    Ok(chars.as_str())
+}
+
+/// RFC 4518: compatibility forms and case folded, runs of white space squeezed; then escaped again, so that one
+/// value cannot pass for two.
+fn prepare(value: &str) -> String {
+    let folded: String = value.nfkc().flat_map(char::to_lowercase).nfkc().collect();
+    let squeezed = folded.split_whitespace().collect::<Vec<_>>().join(" ");
+    let mut canonical = String::with_capacity(squeezed.len());
+    for c in squeezed.chars() {
+        if matches!(c, ',' | '+' | '=' | '\\') {
+            canonical.push('\\');
+        }
+        canonical.push(c);
+    }
+    canonical
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn dn(text: &str) -> Dn {
+        Dn::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    #[test]
+    fn equal_however_written() {
+        for (a, b) in [
+            ("uid=anna,ou=people,dc=example,dc=org", "UID=Anna , OU=People,dc=EXAMPLE, dc=org"),
+            ("uid=anna,dc=org", "uid=\\61nna,dc=org"),
+            ("uid=anna,dc=org", "uid = anna ; dc = org"),
+            ("cn=Adams\\, Anna,dc=org", "cn=adams\\2c anna,dc=org"),
+            ("cn=Anna  Adams,dc=org", "cn=anna adams,dc=org"),
+            ("cn=a+uid=b,dc=org", "uid=b+cn=a,dc=org"),
+            ("cn=\\c3\\a4,dc=org", "cn=Ä,dc=org"),
+        ] {
+            assert_eq!(dn(a), dn(b));
+        }
+    }
+
+    #[test]
+    fn different() {
+        for (a, b) in [
+            ("uid=anna,dc=org", "uid=anna,dc=net"),
+            ("uid=anna,dc=org", "cn=anna,dc=org"),
+            ("uid=anna,dc=org", "uid=anna,ou=x,dc=org"),
+            ("cn=a\\,cn=b,dc=org", "cn=a,cn=b,dc=org"),
+            ("cn=a\\+uid=b,dc=org", "cn=a+uid=b,dc=org"),
+        ] {
+            assert_ne!(dn(a), dn(b));
+        }
+    }
+
+    #[test]
+    fn refused() {
+        for text in ["anna", "uid=anna,", "=x", "u id=x", "cn=a\\zz", "cn=a\\", "cn=a\"b", "cn=a\\ff", "uid=a,,dc=b"] {
+            assert_eq!(Dn::parse(text), Err(DnError), "{text}");
+        }
+    }
+
+    #[test]
+    fn within() {
+        let base = dn("ou=acme,dc=org");
+        assert!(dn("uid=a,OU=Acme,dc=org").is_within(&base));
+        assert!(base.is_within(&base));
+        assert!(!dn("uid=a,ou=other,dc=org").is_within(&base));
+        assert!(!dn("ou=notacme,dc=org").is_within(&base));
+        assert!(dn("uid=a").is_within(&dn("")));
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn never_panics(text in "\\PC{0,60}") {
+            let _ = Dn::parse(&text);
+        }
+
+        #[test]
+        fn spacing_and_case_never_matter(value in "[a-z]{1,8}( [a-z]{1,8}){0,2}") {
+            let odd = format!("  CN =  {}  ,  DC=Org ", value.to_uppercase().replace(' ', "   "));
+            proptest::prop_assert_eq!(dn(&odd), dn(&format!("cn={value},dc=org")));
+        }
+    }
+}

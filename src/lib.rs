@@ -1,0 +1,8 @@
+//! delegation-milter: send on behalf and send as, for Postfix.
+#![cfg_attr(test, allow(clippy::too_many_lines, reason = "tables of cases are long"))]
+
+pub mod address;
+pub mod directory;
+pub mod dn;
+pub mod grant;
+pub mod policy;

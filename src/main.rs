@@ -1,0 +1,3 @@
+//! The program; nothing yet.
+
+fn main() {}
