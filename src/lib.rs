@@ -5,4 +5,5 @@ pub mod address;
 pub mod directory;
 pub mod dn;
 pub mod grant;
+pub mod mailbox;
 pub mod policy;

@@ -1,0 +1,432 @@
+//! The strict reader of From, Sender and Resent-From: a mailbox-list (RFC 5322 section 3.4), and nothing else.
+//!
+//! Programs that show mail read such fields leniently, and each in its own way; whoever wants to pass for somebody
+//! else writes a field in which two readers find two authors. So this reader accepts only what all of them read
+//! alike, and refuses the rest with a reason that the sender can act on. It accepts phrases with dots (obs-phrase,
+//! section 4.1) and encoded words that touch the `<`, because real programs write them and nobody misreads them.
+
+use crate::address::{self, Address, AddressError};
+
+/// The longest field body that is read, in octets.
+pub const MAX_FIELD: usize = 8 * 1024;
+/// The most mailboxes in one field.
+pub const MAX_MAILBOXES: usize = 32;
+/// How deep comments may nest: nobody nests them, and some readers recurse.
+const MAX_NESTING: usize = 8;
+
+/// One mailbox of a field.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Mailbox {
+    /// Its address.
+    pub address: Address,
+    /// The phrase, its words unquoted and joined by spaces; empty if there is none.
+    pub phrase: String,
+    /// The text of its comments.
+    pub comments: Vec<String>,
+}
+
+impl Mailbox {
+    /// The texts that a reader is shown beside the address.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        let phrase = Some(self.phrase.as_str()).filter(|phrase| !phrase.is_empty());
+        phrase.into_iter().chain(self.comments.iter().map(String::as_str))
+    }
+}
+
+/// Why a field is not a list of mailboxes that every reader reads alike.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum FieldError {
+    /// Longer than [`MAX_FIELD`].
+    #[error("is longer than 8 KiB")]
+    TooLong,
+    /// More than [`MAX_MAILBOXES`] mailboxes.
+    #[error("names more than 32 mailboxes")]
+    TooMany,
+    /// Not UTF-8 (RFC 6532 section 3).
+    #[error("is not valid UTF-8; encode the display name (RFC 2047)")]
+    NotUtf8,
+    /// A control character (RFC 5322 section 3.2.3), or a line that holds only white space (section 3.2.2).
+    #[error("holds a control character")]
+    Control,
+    /// No mailbox at all.
+    #[error("names no mailbox")]
+    Empty,
+    /// Nothing between two commas, or before the first or behind the last (obs-mbox-list).
+    #[error("has an empty element between its commas")]
+    EmptyElement,
+    /// `Name: a, b;` (RFC 6854 allows it; a group is no author that can be held to anything).
+    #[error("names a group; name each mailbox instead")]
+    Group,
+    /// `<@relay:user@domain>` (obs-route).
+    #[error("holds a source route")]
+    Route,
+    /// A comment inside an address or its angle brackets.
+    #[error("holds a comment inside an address")]
+    CommentInAddress,
+    /// White space inside an address.
+    #[error("holds white space inside an address")]
+    SpaceInAddress,
+    /// An angle bracket, quotation mark, bracket or parenthesis without its partner.
+    #[error("has an unpaired quotation mark, bracket or parenthesis; quote the display name")]
+    Unpaired,
+    /// Text that is no part of the grammar where it stands.
+    #[error("holds text that is not part of an address; quote the display name")]
+    LeftOver,
+    /// Comments nested deeper than [`MAX_NESTING`].
+    #[error("nests comments too deeply")]
+    Nesting,
+    /// The address itself.
+    #[error("holds an address that cannot be used: {0}")]
+    Address(#[from] AddressError),
+}
+
+/// Reads a field body as it came over the wire, folds included.
+pub fn read(body: &[u8]) -> Result<Vec<Mailbox>, FieldError> {
+    if body.len() > MAX_FIELD {
+        return Err(FieldError::TooLong);
+    }
+    let text = std::str::from_utf8(body).map_err(|_| FieldError::NotUtf8)?;
+    let text = unfold(text)?;
+    let tokens = Lexer { rest: &text }.tokens()?;
+    if tokens.iter().all(|token| matches!(token, Token::Space | Token::Comment(_))) {
+        return Err(FieldError::Empty);
+    }
+    let mut mailboxes = Vec::new();
+    for element in tokens.split(|token| *token == Token::Special(',')) {
+        if mailboxes.len() == MAX_MAILBOXES {
+            return Err(FieldError::TooMany);
+        }
+        mailboxes.push(mailbox(element)?);
+    }
+    Ok(mailboxes)
+}
+
+/// Takes the line ends of folds away (RFC 5322 section 2.2.3). Postfix gives them as LF, others as CR LF.
+fn unfold(text: &str) -> Result<String, FieldError> {
+    let mut lines = text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
+    let mut unfolded = lines.next().unwrap_or_default().to_owned();
+    for line in lines {
+        let folded = line.starts_with([' ', '\t']);
+        // A line of white space alone ends the header for some readers (RFC 5322 section 4.2 wants it read so).
+        if !folded || line.trim_matches([' ', '\t']).is_empty() {
+            return Err(FieldError::Control);
+        }
+        unfolded.push_str(line);
+    }
+    let forbidden = |c: char| (c.is_control() && c != '\t') || matches!(c, '\u{2028}' | '\u{2029}');
+    if unfolded.contains(forbidden) { Err(FieldError::Control) } else { Ok(unfolded) }
+}
+
+/// A lexical token of RFC 5322 section 3.2, with the dot taken into words.
+#[derive(Clone, Debug, Eq, PartialEq)]
+enum Token<'a> {
+    /// Atom characters and dots.
+    Word(&'a str),
+    /// A quoted string: as written, and what it means.
+    Quoted(&'a str, String),
+    /// A comment's text.
+    Comment(String),
+    /// `[…]`, as written.
+    Literal(&'a str),
+    /// Folding white space.
+    Space,
+    /// One of `< > , @ : ;`
+    Special(char),
+}
+
+struct Lexer<'a> {
+    rest: &'a str,
+}
+
+impl<'a> Lexer<'a> {
+    fn tokens(mut self) -> Result<Vec<Token<'a>>, FieldError> {
+        let mut tokens = Vec::new();
+        while let Some(first) = self.rest.chars().next() {
+            tokens.push(self.token(first)?);
+        }
+        Ok(tokens)
+    }
+
+    fn token(&mut self, first: char) -> Result<Token<'a>, FieldError> {
+        match first {
+            ' ' | '\t' => {
+                self.take_while(|c| matches!(c, ' ' | '\t'));
+                Ok(Token::Space)
+            }
+            '"' => self.quoted(),
+            '(' => self.comment(),
+            '[' => self.literal(),
+            '<' | '>' | ',' | '@' | ':' | ';' => {
+                self.next();
+                Ok(Token::Special(first))
+            }
+            ')' | ']' => Err(FieldError::Unpaired),
+            c if is_word(c) => Ok(Token::Word(self.take_while(is_word))),
+            _ => Err(FieldError::LeftOver),
+        }
+    }
+
+    fn next(&mut self) -> Option<char> {
+        let mut chars = self.rest.chars();
+        let next = chars.next();
+        self.rest = chars.as_str();
+        next
+    }
+
+    fn take_while(&mut self, belongs: impl Fn(char) -> bool) -> &'a str {
+        let end = self.rest.find(|c| !belongs(c)).unwrap_or(self.rest.len());
+        let (taken, rest) = self.rest.split_at(end);
+        self.rest = rest;
+        taken
+    }
+
+    /// RFC 5322 section 3.2.4.
+    fn quoted(&mut self) -> Result<Token<'a>, FieldError> {
+        let whole = self.rest;
+        let mut meaning = String::new();
+        self.next();
+        loop {
+            match self.next().ok_or(FieldError::Unpaired)? {
+                '"' => break,
+                '\\' => meaning.push(self.next().ok_or(FieldError::Unpaired)?),
+                c => meaning.push(c),
+            }
+        }
+        let written = whole.strip_suffix(self.rest).unwrap_or(whole);
+        Ok(Token::Quoted(written, meaning))
+    }
+
+    /// RFC 5322 section 3.2.2; a comment may hold comments.
+    fn comment(&mut self) -> Result<Token<'a>, FieldError> {
+        let mut text = String::new();
+        let mut depth = 0;
+        loop {
+            match self.next().ok_or(FieldError::Unpaired)? {
+                '(' if depth == MAX_NESTING => return Err(FieldError::Nesting),
+                '(' => depth += 1,
+                ')' if depth == 1 => break,
+                ')' => depth -= 1,
+                '\\' => text.push(self.next().ok_or(FieldError::Unpaired)?),
+                c => text.push(c),
+            }
+        }
+        Ok(Token::Comment(text))
+    }
+
+    /// RFC 5322 section 3.4.1 `domain-literal`; what is in it is the address's to judge.
+    fn literal(&mut self) -> Result<Token<'a>, FieldError> {
+        let end = self.rest.find(']').ok_or(FieldError::Unpaired)?;
+        let (literal, rest) = self.rest.split_at(end + 1);
+        self.rest = rest;
+        Ok(Token::Literal(literal))
+    }
+}
+
+/// Atom characters, dots, and everything that is not ASCII: a phrase may hold a no-break space, and whether an
+/// address may is the address's to say.
+fn is_word(c: char) -> bool {
+    c == '.' || address::is_atext(c) || !c.is_ascii()
+}
+
+/// One element of the list: `phrase <addr-spec>` or a bare addr-spec, with comments around it.
+fn mailbox(tokens: &[Token<'_>]) -> Result<Mailbox, FieldError> {
+    if tokens.iter().all(|token| *token == Token::Space) {
+        return Err(FieldError::EmptyElement);
+    }
+    let angle = |c| tokens.iter().position(|token| *token == Token::Special(c));
+    match (angle('<'), angle('>')) {
+        (Some(open), Some(close)) if open < close => name_addr(tokens, open, close),
+        (None, None) => bare(tokens),
+        (Some(_) | None, Some(_)) | (Some(_), None) => Err(FieldError::Unpaired),
+    }
+}
+
+/// RFC 5322 section 3.4 `name-addr`.
+fn name_addr(tokens: &[Token<'_>], open: usize, close: usize) -> Result<Mailbox, FieldError> {
+    let before = tokens.get(..open).unwrap_or_default();
+    let inside = tokens.get(open + 1..close).unwrap_or_default();
+    let behind = tokens.get(close + 1..).unwrap_or_default();
+    let phrase = phrase(before)?;
+    let address = addr_spec(trim(inside))?;
+    if !behind.iter().all(|token| matches!(token, Token::Space | Token::Comment(_))) {
+        return Err(FieldError::LeftOver);
+    }
+    Ok(Mailbox { address, phrase, comments: comments(before.iter().chain(behind)) })
+}
+
+/// An addr-spec without angle brackets.
+fn bare(tokens: &[Token<'_>]) -> Result<Mailbox, FieldError> {
+    let is_cfws = |token: &Token<'_>| matches!(token, Token::Space | Token::Comment(_));
+    let start = tokens.iter().position(|token| !is_cfws(token)).ok_or(FieldError::EmptyElement)?;
+    let end = tokens.iter().rposition(|token| !is_cfws(token)).map_or(start, |last| last + 1);
+    let address = addr_spec(tokens.get(start..end).unwrap_or_default())?;
+    Ok(Mailbox { address, phrase: String::new(), comments: comments(tokens.iter()) })
+}
+
+fn trim<'a, 't>(mut tokens: &'a [Token<'t>]) -> &'a [Token<'t>] {
+    while let [Token::Space, rest @ ..] | [rest @ .., Token::Space] = tokens {
+        tokens = rest;
+    }
+    tokens
+}
+
+/// A phrase (RFC 5322 section 3.2.5, and section 4.1 for its dots), its words unquoted.
+fn phrase(tokens: &[Token<'_>]) -> Result<String, FieldError> {
+    let mut words: Vec<&str> = Vec::new();
+    for token in tokens {
+        match token {
+            Token::Word(word) => words.push(word),
+            Token::Quoted(_, meaning) => words.push(meaning),
+            Token::Space | Token::Comment(_) => {}
+            Token::Special(':' | ';') => return Err(FieldError::Group),
+            Token::Special(_) | Token::Literal(_) => return Err(FieldError::LeftOver),
+        }
+    }
+    Ok(words.join(" "))
+}
+
+/// An addr-spec whose tokens stand together (RFC 5322 section 3.4.1 without CFWS): RFC 5322 allows white space and
+/// comments around its dots and its `@`, and readers disagree about every one of them.
+fn addr_spec(tokens: &[Token<'_>]) -> Result<Address, FieldError> {
+    let mut text = String::new();
+    for token in tokens {
+        match token {
+            Token::Word(word) => text.push_str(word),
+            Token::Quoted(written, _) => text.push_str(written),
+            Token::Literal(written) => text.push_str(written),
+            Token::Special('@') if text.is_empty() => return Err(FieldError::Route),
+            Token::Special('@') => text.push('@'),
+            Token::Comment(_) => return Err(FieldError::CommentInAddress),
+            Token::Space => return Err(FieldError::SpaceInAddress),
+            Token::Special(':' | ';') => return Err(FieldError::Group),
+            Token::Special(_) => return Err(FieldError::Unpaired),
+        }
+    }
+    Ok(Address::parse(&text)?)
+}
+
+fn comments<'a, 't: 'a>(tokens: impl Iterator<Item = &'a Token<'t>>) -> Vec<String> {
+    tokens
+        .filter_map(|token| if let Token::Comment(text) = token { Some(text.clone()) } else { None })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read_text(text: &str) -> Result<Vec<String>, FieldError> {
+        let show = |m: Mailbox| format!("{}|{}|{}", m.phrase, m.address, m.comments.join(";"));
+        Ok(read(text.as_bytes())?.into_iter().map(show).collect())
+    }
+
+    #[test]
+    fn accepted() {
+        for (body, mailboxes) in [
+            ("anna@example.org", vec!["|anna@example.org|"]),
+            (" anna@example.org ", vec!["|anna@example.org|"]),
+            (" <anna@example.org>", vec!["|anna@example.org|"]),
+            ("< anna@example.org\t>", vec!["|anna@example.org|"]),
+            ("Anna Adams <anna@example.org>", vec!["Anna Adams|anna@example.org|"]),
+            ("Anna B. Adams <anna@example.org>", vec!["Anna B. Adams|anna@example.org|"]),
+            ("\"Adams, Anna\" <anna@example.org>", vec!["Adams, Anna|anna@example.org|"]),
+            ("\"a\\\"b\"<anna@example.org>", vec!["a\"b|anna@example.org|"]),
+            ("Anna\n Adams\r\n <anna@example.org>", vec!["Anna Adams|anna@example.org|"]),
+            ("Äna <anna@example.org>", vec!["Äna|anna@example.org|"]),
+            ("=?utf-8?B?w4Q=?=<anna@example.org>", vec!["=?utf-8?B?w4Q=?=|anna@example.org|"]),
+            ("anna@example.org (Anna, at (home) work)", vec!["|anna@example.org|Anna, at home work"]),
+            ("(mail of) Anna (a) <anna@example.org> (b)", vec!["Anna|anna@example.org|mail of;a;b"]),
+            ("\"anna\"@example.org", vec!["|anna@example.org|"]),
+            ("<\"a b\"@example.org>", vec!["|\"a b\"@example.org|"]),
+            ("a@[192.0.2.1]", vec!["|a@[192.0.2.1]|"]),
+            ("a@x.org, B <b@y.org>,c@z.org", vec!["|a@x.org|", "B|b@y.org|", "|c@z.org|"]),
+        ] {
+            assert_eq!(read_text(body), Ok(mailboxes.into_iter().map(str::to_owned).collect()), "{body:?}");
+        }
+    }
+
+    #[test]
+    fn refused() {
+        use FieldError::*;
+        for (body, error) in [
+            ("", Empty),
+            ("  \t ", Empty),
+            ("(only a comment)", Empty),
+            ("a@x.org,", EmptyElement),
+            (",a@x.org", EmptyElement),
+            ("a@x.org,,b@y.org", EmptyElement),
+            ("a@x.org, ,b@y.org", EmptyElement),
+            ("a@x.org, (c)", EmptyElement),
+            ("Team: a@x.org;", Group),
+            ("Team:<a@x.org>;", Group),
+            ("Nobody:;", Group),
+            ("mailto:a@x.org", Group),
+            ("Re: Boss <boss@x.org>", Group),
+            ("<@a.example,@b.example:boss@x.org>", Unpaired),
+            ("<@a.example:boss@x.org>", Route),
+            ("a(b)@x.org", CommentInAddress),
+            ("a@(b)x.org", CommentInAddress),
+            ("<a@x.org(b)>", CommentInAddress),
+            ("<(b)a@x.org>", CommentInAddress),
+            ("a @x.org", SpaceInAddress),
+            ("a@ x.org", SpaceInAddress),
+            ("<a@x .org>", SpaceInAddress),
+            ("a@x\n .org", SpaceInAddress),
+            ("\"x\" a@x.org", SpaceInAddress),
+            ("a@x.org (b <c@y.org>", Unpaired),
+            ("boss@x.org <evil@y.org>", LeftOver),
+            ("<a@x.org> junk", LeftOver),
+            ("<a@x.org>b@y.org", LeftOver),
+            ("<a@x.org> <b@y.org>", LeftOver),
+            ("<<a@x.org>>", Unpaired),
+            ("N <a@x.org", Unpaired),
+            ("a@x.org>", Unpaired),
+            (">a@x.org<", Unpaired),
+            ("\"a@x.org", Unpaired),
+            ("a)@x.org", Unpaired),
+            ("<a@x.org>\\,<b@y.org>", LeftOver),
+            ("a@x.org;b@y.org", Group),
+            ("a@x.org\u{0}.evil", Control),
+            ("a@x.org\nb@y.org", Control),
+            ("Anna\n \n <a@x.org>", Control),
+            ("a@x.org\n ", Control),
+            ("a\rb@x.org", Control),
+            ("A\u{85} <a@x.org>", Control),
+            ("A\u{2028} <a@x.org>", Control),
+            ("boss", Address(AddressError::NoDomain)),
+            ("<>", Address(AddressError::NoDomain)),
+            ("<boss>", Address(AddressError::NoDomain)),
+            ("boss@x.org\u{2000}", Address(AddressError::Domain)),
+            ("\u{2000}boss@x.org", Address(AddressError::LocalPart)),
+            ("a+=?utf-8?Q?=3Cb=40x.org=3E?=@x.org", Address(AddressError::EncodedWord)),
+            ("=?utf-8?B?PGJvc3NAeC5vcmc+?=,<a@x.org>", Address(AddressError::EncodedWord)),
+            ("\"a\u{202e}\"@x.org", Address(AddressError::Control)),
+        ] {
+            assert_eq!(read_text(body), Err(error), "{body:?}");
+        }
+        assert_eq!(read(b"\xff <a@x.org>"), Err(NotUtf8));
+        assert_eq!(read(&[b'a'; MAX_FIELD + 1]), Err(TooLong));
+        assert_eq!(read_text(&vec!["a@x.org"; 33].join(",")), Err(TooMany));
+        assert_eq!(read_text(&format!("{}{} a@x.org", "(".repeat(9), ")".repeat(9))), Err(Nesting));
+    }
+
+    #[test]
+    fn as_many_as_allowed() {
+        assert_eq!(read(vec!["a@x.org"; 32].join(",").as_bytes()).map(|list| list.len()), Ok(32));
+        assert!(read_text(&format!("{}{} a@x.org", "(".repeat(8), ")".repeat(8))).is_ok());
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_bytes_are_read_or_refused(body in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..200)) {
+            let _ = read(&body);
+        }
+
+        #[test]
+        fn what_is_written_is_read(phrase in "[a-zA-Zäö]{1,9}( [a-z.]{1,9}){0,3}", local in "[a-z]{1,9}(\\.[a-z]{1,9})?") {
+            let mailboxes = read(format!(" {phrase}\n <{local}@example.org>").as_bytes()).unwrap();
+            proptest::prop_assert_eq!(&mailboxes[0].phrase, &phrase);
+            proptest::prop_assert_eq!(mailboxes[0].address.local(), local);
+        }
+    }
+}
