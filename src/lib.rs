@@ -3,6 +3,7 @@
 
 pub mod address;
 pub mod directory;
+pub mod display;
 pub mod dn;
 pub mod grant;
 pub mod mailbox;
