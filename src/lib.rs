@@ -7,4 +7,5 @@ pub mod display;
 pub mod dn;
 pub mod grant;
 pub mod mailbox;
+pub mod message;
 pub mod policy;

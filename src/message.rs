@@ -1,0 +1,281 @@
+//! What a message claims: its login, its envelope, and the header fields that say who speaks.
+//!
+//! Nothing here is believed; [`crate::policy`] says what is.
+
+use crate::address::Address;
+use crate::mailbox::{self, FieldError, MAX_FIELD, Mailbox};
+
+/// The header fields that a decision needs, collected as they arrive; every instance is counted.
+#[derive(Clone, Debug, Default)]
+pub struct Header {
+    from: Field,
+    sender: Field,
+    resent_from: Field,
+    calendar_possible: bool,
+}
+
+/// One field: its first instance, and how many there are.
+#[derive(Clone, Debug, Default)]
+struct Field {
+    count: usize,
+    /// One octet more than may be read is kept, so that too long stays too long.
+    first: Vec<u8>,
+}
+
+impl Header {
+    /// Takes a field as the milter protocol gives it; fields that no rule asks for are let go at once.
+    pub fn add(&mut self, name: &[u8], body: &[u8]) {
+        // RFC 5322 section 4.5: obsolete fields have white space before the colon, and readers honour them.
+        let name = name.trim_ascii_end();
+        if name.eq_ignore_ascii_case(b"From") {
+            self.from.add(body);
+        } else if name.eq_ignore_ascii_case(b"Sender") {
+            self.sender.add(body);
+        } else if name.eq_ignore_ascii_case(b"Resent-From") {
+            self.resent_from.add(body);
+        } else if name.eq_ignore_ascii_case(b"Content-Type") {
+            self.calendar_possible |= may_hold_calendar(body);
+        }
+    }
+}
+
+impl Field {
+    fn add(&mut self, body: &[u8]) {
+        self.count += 1;
+        if self.count == 1 {
+            self.first = body.get(..=MAX_FIELD).unwrap_or(body).to_vec();
+        }
+    }
+}
+
+/// Whether a body of this type can hold a calendar: it is one, or it has parts (RFC 6047 section 2.4).
+fn may_hold_calendar(content_type: &[u8]) -> bool {
+    let text = content_type.trim_ascii().to_ascii_lowercase();
+    [&b"text/calendar"[..], b"application/ics", b"multipart/"].iter().any(|kind| text.starts_with(kind))
+}
+
+/// What a message claims.
+#[derive(Clone, Debug)]
+pub struct Message {
+    /// The macro `{auth_authen}`: who authenticated, the only thing that the MTA vouches for.
+    pub login: String,
+    /// MAIL FROM.
+    pub envelope: Envelope,
+    /// The authors that From names, or why it names none.
+    pub authors: Result<Vec<Mailbox>, FromError>,
+    /// What the client put into Sender.
+    pub sender: SenderField,
+    /// The mailboxes of the topmost Resent-From (RFC 5322 section 3.6.6); none without one.
+    pub resent_from: Option<Result<Vec<Mailbox>, FieldError>>,
+    /// Whether the body can hold a calendar.
+    pub calendar_possible: bool,
+}
+
+/// Why From names no authors.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum FromError {
+    /// There is no From in the header block (RFC 5322 section 3.6 wants exactly one).
+    #[error("there is no From field")]
+    Missing,
+    /// There are several.
+    #[error("there are {0} From fields; there must be one")]
+    Repeated(usize),
+    /// It is no list of mailboxes.
+    #[error("the From field {0}")]
+    Malformed(#[from] FieldError),
+}
+
+/// The Sender fields of a message.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct SenderField {
+    /// How many there are.
+    pub count: usize,
+    /// The mailbox, if there is exactly one field with exactly one readable mailbox (RFC 5322 section 3.6.2).
+    pub mailbox: Option<Mailbox>,
+}
+
+/// What MAIL FROM says.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Envelope {
+    /// The reverse-path.
+    pub sender: ReversePath,
+    /// The ESMTP parameters as they came (RFC 5321 section 4.1.1.11).
+    pub parameters: Vec<String>,
+}
+
+impl Envelope {
+    /// Reads the arguments of the milter's MAIL event: the path as the client wrote it, then its parameters.
+    pub fn read<'a>(mut arguments: impl Iterator<Item = &'a [u8]>) -> Self {
+        let sender = ReversePath::read(arguments.next().unwrap_or_default());
+        let parameters = arguments.map(|argument| String::from_utf8_lossy(argument).into_owned()).collect();
+        Self { sender, parameters }
+    }
+
+    /// Whether the client asked for internationalised mail (RFC 6531 section 3.4).
+    pub fn smtputf8(&self) -> bool {
+        self.parameters.iter().any(|parameter| parameter.eq_ignore_ascii_case("SMTPUTF8"))
+    }
+}
+
+/// A reverse-path (RFC 5321 section 4.1.2).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum ReversePath {
+    /// `<>`
+    Null,
+    /// A mailbox, its source route stripped.
+    Address(Address),
+    /// Anything else, as it came.
+    Unusable(String),
+}
+
+impl ReversePath {
+    /// Reads a path with its angle brackets, or without them, as sendmail(1) gives it.
+    pub fn read(path: &[u8]) -> Self {
+        let Ok(text) = std::str::from_utf8(path) else {
+            return Self::Unusable(String::from_utf8_lossy(path).into_owned());
+        };
+        let inner =
+            text.trim().strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).unwrap_or(text.trim());
+        if inner.is_empty() {
+            return Self::Null;
+        }
+        // RFC 5321 section 4.1.1.3 and appendix C: source routes are to be ignored.
+        let mailbox = match inner.strip_prefix('@').and_then(|route| route.split_once(':')) {
+            Some((_, mailbox)) => mailbox,
+            None => inner,
+        };
+        Address::parse(mailbox).map_or_else(|_| Self::Unusable(inner.to_owned()), Self::Address)
+    }
+}
+
+impl Message {
+    /// Reads the collected fields.
+    pub fn new(login: String, envelope: Envelope, header: &Header) -> Self {
+        Self {
+            login,
+            envelope,
+            authors: authors(&header.from),
+            sender: sender(&header.sender),
+            resent_from: (header.resent_from.count > 0).then(|| mailbox::read(&header.resent_from.first)),
+            calendar_possible: header.calendar_possible,
+        }
+    }
+
+    /// The mailboxes that say who speaks: of From, then of Resent-From.
+    pub fn speakers(&self) -> impl Iterator<Item = &Mailbox> {
+        let resent = self.resent_from.iter().flatten().flatten();
+        self.authors.iter().flatten().chain(resent)
+    }
+
+    /// Every address that must be own or granted: authors, Resent-From and the envelope sender, each once.
+    pub fn addresses(&self) -> Vec<&Address> {
+        let envelope = match &self.envelope.sender {
+            ReversePath::Address(address) => Some(address),
+            ReversePath::Null | ReversePath::Unusable(_) => None,
+        };
+        let mut addresses = Vec::new();
+        for address in self.speakers().map(|mailbox| &mailbox.address).chain(envelope) {
+            if !addresses.contains(&address) {
+                addresses.push(address);
+            }
+        }
+        addresses
+    }
+}
+
+fn authors(from: &Field) -> Result<Vec<Mailbox>, FromError> {
+    match from.count {
+        0 => Err(FromError::Missing),
+        1 => Ok(mailbox::read(&from.first)?),
+        count => Err(FromError::Repeated(count)),
+    }
+}
+
+fn sender(field: &Field) -> SenderField {
+    let mailboxes =
+        if field.count == 1 { mailbox::read(&field.first).unwrap_or_default() } else { Vec::new() };
+    let mailbox = <[Mailbox; 1]>::try_from(mailboxes).ok().map(|[mailbox]| mailbox);
+    SenderField { count: field.count, mailbox }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn message(fields: &[(&str, &str)]) -> Message {
+        let mut header = Header::default();
+        for (name, body) in fields {
+            header.add(name.as_bytes(), body.as_bytes());
+        }
+        Message::new("anna".into(), Envelope::read([&b"<anna@example.org>"[..]].into_iter()), &header)
+    }
+
+    #[test]
+    fn exactly_one_from() {
+        assert_eq!(message(&[("To", "x")]).authors, Err(FromError::Missing));
+        assert!(message(&[("FROM", " a@x.org")]).authors.is_ok());
+        assert!(message(&[("From \t", " a@x.org")]).authors.is_ok());
+        assert_eq!(
+            message(&[("From", "a@x.org"), ("from ", "a@x.org")]).authors,
+            Err(FromError::Repeated(2))
+        );
+        assert_eq!(message(&[("From", "")]).authors, Err(FromError::Malformed(FieldError::Empty)));
+    }
+
+    #[test]
+    fn too_long_stays_too_long() {
+        let long = format!("a@x.org{}", " ".repeat(20_000));
+        assert_eq!(message(&[("From", &long)]).authors, Err(FromError::Malformed(FieldError::TooLong)));
+    }
+
+    #[test]
+    fn a_sender_counts_only_alone() {
+        for (fields, count, readable) in [
+            (&[][..], 0, false),
+            (&[("Sender", "a@x.org")], 1, true),
+            (&[("Sender", "a@x.org, b@x.org")], 1, false),
+            (&[("Sender", "a@x.org"), ("sender", "a@x.org")], 2, false),
+            (&[("Sender", "boss <a@x.org> junk")], 1, false),
+        ] {
+            let sender = message(fields).sender;
+            assert_eq!((sender.count, sender.mailbox.is_some()), (count, readable), "{fields:?}");
+        }
+    }
+
+    #[test]
+    fn the_first_resent_from_is_the_topmost() {
+        let message = message(&[("Resent-From", "a@x.org"), ("Resent-From", "b@x.org"), ("From", "c@x.org")]);
+        let names: Vec<_> = message.addresses().into_iter().map(Address::to_string).collect();
+        assert_eq!(names, ["c@x.org", "a@x.org", "anna@example.org"]);
+    }
+
+    #[test]
+    fn reverse_paths() {
+        let address = |text| ReversePath::Address(Address::parse(text).unwrap());
+        for (path, read) in [
+            ("<>", ReversePath::Null),
+            ("", ReversePath::Null),
+            ("<anna@example.org>", address("anna@example.org")),
+            ("anna@example.org", address("anna@example.org")),
+            ("<@a.example,@b.example:anna@example.org>", address("anna@example.org")),
+            ("<\"a b\"@example.org>", address("\"a b\"@example.org")),
+            ("<ÄNNA@example.org>", address("ÄNNA@example.org")),
+            ("<plain>", ReversePath::Unusable("plain".into())),
+            ("<a@b@c>", ReversePath::Unusable("a@b@c".into())),
+        ] {
+            assert_eq!(ReversePath::read(path.as_bytes()), read, "{path}");
+        }
+    }
+
+    #[test]
+    fn calendars() {
+        for (kind, possible) in [
+            (" text/plain", false),
+            (" TEXT/Calendar; method=REQUEST", true),
+            ("\tmultipart/mixed; boundary=x", true),
+            ("application/ics", true),
+        ] {
+            assert_eq!(message(&[("Content-Type", kind)]).calendar_possible, possible, "{kind}");
+        }
+    }
+}
