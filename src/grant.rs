@@ -105,7 +105,7 @@ impl Entry {
     }
 
     /// Every address that it owns, the primary first.
-    pub fn addresses(&self) -> impl Iterator<Item = &Address> {
+    pub fn addresses(&self) -> impl Iterator<Item = &Address> + Clone {
         self.mail.iter().chain(&self.aliases)
     }
 
@@ -289,11 +289,13 @@ impl Submitter {
         let login = Address::parse(&self.login).ok();
         let entry = self.entry.as_deref();
         let typed = entry.and_then(|entry| entry.mail.iter().find(|own| Some(*own) == login.as_ref()));
-        typed.or_else(|| entry.and_then(Entry::primary)).or_else(|| self.account.as_ref().and_then(|a| a.primary()))
+        typed
+            .or_else(|| entry.and_then(Entry::primary))
+            .or_else(|| self.account.as_ref().and_then(|a| a.primary()))
     }
 
     /// The addresses that could stand for it, the primary first.
-    pub fn addresses(&self) -> impl Iterator<Item = &Address> {
+    pub fn addresses(&self) -> impl Iterator<Item = &Address> + Clone {
         self.primary().into_iter().chain(self.entry.iter().flat_map(|entry| entry.addresses()))
     }
 
@@ -310,7 +312,10 @@ impl Submitter {
 
     /// The entries whose grants are the submitter's: its own, and its security groups.
     pub fn identities(&self) -> impl Iterator<Item = &Entry> {
-        self.entry.as_deref().into_iter().chain(self.groups.iter().map(|membership| membership.group.as_ref()))
+        self.entry
+            .as_deref()
+            .into_iter()
+            .chain(self.groups.iter().map(|membership| membership.group.as_ref()))
     }
 }
 
@@ -394,7 +399,12 @@ impl Rights {
 ///
 /// The forms of the address are tried in order, and the first that anybody has decides: an entry that has
 /// `anna+boss@…` itself takes it from `anna@…`.
-pub fn relation(address: &Address, facts: &Facts, addresses: &AddressRules, rules: &GrantRules) -> Option<Relation> {
+pub fn relation(
+    address: &Address,
+    facts: &Facts,
+    addresses: &AddressRules,
+    rules: &GrantRules,
+) -> Option<Relation> {
     let forms = addresses.candidates(address);
     let submitter = &facts.submitter;
     if submitter.account.as_ref().is_some_and(|account| account.owns(&forms)) {
@@ -412,7 +422,10 @@ pub fn relation(address: &Address, facts: &Facts, addresses: &AddressRules, rule
         let principals: Vec<_> = entries.iter().filter(|entry| entry.has(form)).cloned().collect();
         if !principals.is_empty() {
             let rights = principals.iter().map(|principal| rights_for(principal, submitter, rules));
-            return Some(Relation::Others(Others { rights: rights.fold(Rights::ALL, Rights::intersect), principals }));
+            return Some(Relation::Others(Others {
+                rights: rights.fold(Rights::ALL, Rights::intersect),
+                principals,
+            }));
         }
     }
     Some(Relation::Unknown)
@@ -437,7 +450,8 @@ pub fn rights_for(principal: &Entry, submitter: &Submitter, rules: &GrantRules) 
 
 /// Whether the principal is a security group that the submitter is in.
 pub fn is_member(principal: &Entry, submitter: &Submitter, rules: &GrantRules) -> bool {
-    let same_context = submitter.entry.as_ref().is_some_and(|entry| rules.share_context(&entry.dn, &principal.dn));
+    let same_context =
+        submitter.entry.as_ref().is_some_and(|entry| rules.share_context(&entry.dn, &principal.dn));
     same_context && submitter.groups.iter().any(|membership| membership.group.dn == principal.dn)
 }
 

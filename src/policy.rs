@@ -1,5 +1,25 @@
 //! The decision: may this login send this message, and what must change so that readers see who wrote it?
-use crate::address::AddressRules; use crate::grant::GrantRules;
+//!
+//! [`decide`] is a function of plain values: what the message claims, what the directory knows, and what the
+//! administrator chose. Its order: the login must be known; every author must be own or granted; the envelope sender
+//! and Resent-From too; display text must not show what the submitter may not use. Then it says which Sender and
+//! which envelope sender the message gets. Nothing that the client wrote in Sender is ever a reason to accept.
+
+use std::sync::Arc;
+
+use crate::address::{Address, AddressRules};
+use crate::grant::{Entry, Facts, GrantRules, Others, Relation, relation};
+use crate::mailbox::FieldError;
+use crate::message::{FromError, Message};
+
+mod envelope;
+mod sender;
+mod shown;
+
+pub use envelope::EnvelopeChange;
+pub use sender::{SenderChange, SenderMailbox};
+pub use shown::shown_addresses;
+
 /// What the configuration lets the administrator choose: `[policy]`, `[envelope]`, `[delegation]`, `[[context]]`.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Rules {
@@ -21,6 +41,8 @@ pub struct Rules {
     pub local_domains: Vec<String>,
     /// `[envelope]`
     pub envelope: EnvelopeRules,
+    /// `scheduling.enabled`: whether bodies are read for calendars, and the right `schedule` counts.
+    pub scheduling: bool,
 }
 
 /// Accept or refuse.
@@ -62,3 +84,264 @@ pub enum Return {
     /// The principal's primary.
     Principal,
 }
+
+/// What is known of the body.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Body {
+    /// Nothing yet.
+    Unread,
+    /// It is no scheduling message, or not one of the shapes that the right `schedule` allows.
+    Ordinary,
+    /// A scheduling message (iTIP) in which these addresses act.
+    Scheduling(Vec<Address>),
+}
+
+/// What must be known of the body before the decision can be made or carried out.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Question {
+    /// Authors for whom the submitter may send scheduling mail only: is it that, and do they act in it?
+    pub only_scheduling: Vec<Address>,
+    /// Whether a calendar in it must be marked SENT-BY.
+    pub mark: bool,
+}
+
+/// The answer of [`decide`].
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Answer {
+    /// The verdict, final.
+    Decided(Verdict),
+    /// It depends on the body, or has something to change in it.
+    NeedsBody(Question),
+}
+
+/// May the message pass?
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Verdict {
+    /// It may, changed as told.
+    Accept(Accepted),
+    /// It may not.
+    Refuse(Refusal),
+}
+
+/// How an accepted message goes out.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Accepted {
+    /// What the submitter is to each author, in the order of From.
+    pub authors: Vec<Author>,
+    /// What becomes of Sender.
+    pub sender: SenderChange,
+    /// What becomes of the envelope sender.
+    pub envelope: EnvelopeChange,
+}
+
+/// An author of an accepted message.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Author {
+    /// The address as From has it.
+    pub address: Address,
+    /// By which right it may stand there.
+    pub by: By,
+}
+
+/// By which right an author may stand in From.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum By {
+    /// It is the submitter's own.
+    Own,
+    /// Nobody has it, and the configuration lets it pass as if own.
+    Unknown,
+    /// On behalf of this principal.
+    OnBehalf(Arc<Entry>),
+    /// As this principal.
+    SendAs(Arc<Entry>),
+}
+
+impl By {
+    /// The name under which logs show it.
+    pub fn name(&self) -> &'static str {
+        match self {
+            Self::Own => "own",
+            Self::Unknown => "unknown",
+            Self::OnBehalf(_) => "on-behalf",
+            Self::SendAs(_) => "send-as",
+        }
+    }
+
+    /// The principal, where there is one.
+    fn principal(&self) -> Option<&Entry> {
+        match self {
+            Self::OnBehalf(principal) | Self::SendAs(principal) => Some(principal),
+            Self::Own | Self::Unknown => None,
+        }
+    }
+}
+
+/// Why a message is refused. [`crate::reply`] says it to the submitter.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Refusal {
+    /// The login has neither an entry nor an `[[account]]`.
+    UnknownLogin(String),
+    /// From is missing, repeated or malformed.
+    From(FromError),
+    /// Resent-From is malformed.
+    ResentFrom(FieldError),
+    /// An address of From, Resent-From or the envelope is neither own nor granted.
+    NotAllowed(Role, Address),
+    /// The envelope sender is no address.
+    ReversePath(String),
+    /// Display text shows an address that the submitter may not use.
+    Shown(String),
+    /// Display text holds characters that change its direction.
+    Misdirecting,
+    /// An address that must be written is not ASCII, and the client did not ask for SMTPUTF8.
+    NeedsSmtpUtf8(Address),
+    /// The message needs a Sender, and the submitter has no address.
+    NoAddress,
+}
+
+/// Where an address stands.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Role {
+    /// In From.
+    Author,
+    /// In Resent-From.
+    Resender,
+    /// In MAIL FROM.
+    EnvelopeSender,
+}
+
+/// Decides about a message. `facts` must hold the owners of [`Message::addresses`] and of [`shown_addresses`]; an
+/// address that nobody asked for counts as not allowed.
+pub fn decide(message: &Message, facts: &Facts, rules: &Rules, body: &Body) -> Answer {
+    let case = Case { message, facts, rules, body };
+    match case.examine() {
+        Ok((_, Some(question))) => Answer::NeedsBody(question),
+        Ok((accepted, None)) => Answer::Decided(Verdict::Accept(accepted)),
+        Err(refusal) => Answer::Decided(Verdict::Refuse(refusal)),
+    }
+}
+
+/// One message under examination.
+struct Case<'a> {
+    message: &'a Message,
+    facts: &'a Facts,
+    rules: &'a Rules,
+    body: &'a Body,
+}
+
+impl Case<'_> {
+    /// How the message may go out, and what must be known of its body first. What is refused whatever the body says
+    /// is refused here.
+    fn examine(&self) -> Result<(Accepted, Option<Question>), Refusal> {
+        if !self.facts.submitter.is_known() && self.rules.unknown_submitter == Choice::Refuse {
+            return Err(Refusal::UnknownLogin(self.message.login.clone()));
+        }
+        let redirected = self.check_resent_from()?;
+        let authors = self.check_authors(redirected)?;
+        self.check_envelope()?;
+        self.check_shown(&authors)?;
+        let sender = self.sender(&authors)?;
+        let envelope = self.envelope(&authors)?;
+        let question = self.question(&authors);
+        Ok((Accepted { authors, sender, envelope }, question))
+    }
+
+    fn relation(&self, address: &Address) -> Option<Relation> {
+        relation(address, self.facts, &self.rules.addresses, &self.rules.grants)
+    }
+
+    /// Every author must be own or granted (RFC 5322 section 3.6.2: all of them are responsible for the writing).
+    fn check_authors(&self, redirected: bool) -> Result<Vec<Author>, Refusal> {
+        let mailboxes = self.message.authors.as_ref().map_err(|error| Refusal::From(*error))?;
+        let passes_unknown = self.rules.unknown_author == Choice::Accept || redirected;
+        let mut authors = Vec::with_capacity(mailboxes.len());
+        for mailbox in mailboxes {
+            let by = match self.relation(&mailbox.address) {
+                Some(Relation::Own) => Some(By::Own),
+                Some(Relation::Unknown) => passes_unknown.then_some(By::Unknown),
+                Some(Relation::Others(others)) => self.by_right(&others),
+                None => None,
+            };
+            let by = by.ok_or_else(|| Refusal::NotAllowed(Role::Author, mailbox.address.clone()))?;
+            authors.push(Author { address: mailbox.address.clone(), by });
+        }
+        Ok(authors)
+    }
+
+    /// By which right the submitter may write for these principals. Where both are given, `policy.prefer` decides.
+    fn by_right(&self, others: &Others) -> Option<By> {
+        let principal = others.principals.first()?.clone();
+        let on_behalf = others.rights.send_on_behalf;
+        match (on_behalf, others.rights.send_as, self.rules.prefer) {
+            (true, false, _) | (true, true, Prefer::SendOnBehalf) => Some(By::OnBehalf(principal)),
+            (false, true, _) | (true, true, Prefer::SendAs) => Some(By::SendAs(principal)),
+            (false, false, _) if self.may_schedule(others) => Some(By::OnBehalf(principal)),
+            (false, false, _) => None,
+        }
+    }
+
+    /// Whether the right `schedule` counts here: the message is scheduling mail in which every principal acts, or
+    /// may turn out to be.
+    fn may_schedule(&self, others: &Others) -> bool {
+        let granted = self.rules.scheduling && others.rights.schedule;
+        granted
+            && match self.body {
+                Body::Unread => self.message.calendar_possible,
+                Body::Ordinary => false,
+                Body::Scheduling(actors) => {
+                    others.principals.iter().all(|principal| actors.iter().any(|actor| principal.has(actor)))
+                }
+            }
+    }
+
+    /// Whether the submitter may use an address that stands elsewhere than in From: it is own or granted.
+    fn may_use(&self, address: &Address) -> bool {
+        match self.relation(address) {
+            Some(Relation::Own) => true,
+            Some(Relation::Others(others)) => self.by_right(&others).is_some(),
+            Some(Relation::Unknown) | None => false,
+        }
+    }
+
+    /// Resent-From must be own or granted, and waives nothing; whether it is own and lets unknown authors pass
+    /// (`policy.redirect`).
+    fn check_resent_from(&self) -> Result<bool, Refusal> {
+        let Some(field) = &self.message.resent_from else { return Ok(false) };
+        let mailboxes = field.as_ref().map_err(|error| Refusal::ResentFrom(*error))?;
+        if let Some(mailbox) = mailboxes.iter().find(|mailbox| !self.may_use(&mailbox.address)) {
+            return Err(Refusal::NotAllowed(Role::Resender, mailbox.address.clone()));
+        }
+        let own = mailboxes.iter().all(|mailbox| self.relation(&mailbox.address) == Some(Relation::Own));
+        Ok(own && self.rules.redirect == Choice::Accept)
+    }
+
+    /// What must be known of the body: whether the right `schedule` carries, and what to mark SENT-BY.
+    fn question(&self, authors: &[Author]) -> Option<Question> {
+        let asks = self.rules.scheduling && self.message.calendar_possible && *self.body == Body::Unread;
+        if !asks {
+            return None;
+        }
+        let only_scheduling: Vec<_> = self
+            .message
+            .addresses()
+            .into_iter()
+            .filter(|address| self.needs_schedule(address))
+            .cloned()
+            .collect();
+        let mark = authors.iter().any(|author| author.by.principal().is_some());
+        (mark || !only_scheduling.is_empty()).then_some(Question { only_scheduling, mark })
+    }
+
+    fn needs_schedule(&self, address: &Address) -> bool {
+        match self.relation(address) {
+            Some(Relation::Others(Others { rights, .. })) => {
+                rights.schedule && !rights.send_as && !rights.send_on_behalf
+            }
+            Some(Relation::Own | Relation::Unknown) | None => false,
+        }
+    }
+}
+
+#[cfg(test)]
+#[path = "policy_tests.rs"]
+mod tests;
