@@ -1,6 +1,7 @@
 //! delegation-milter: send on behalf and send as, for Postfix.
 #![cfg_attr(test, allow(clippy::too_many_lines, reason = "tables of cases are long"))]
 
+pub mod actions;
 pub mod address;
 pub mod directory;
 pub mod display;

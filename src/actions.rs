@@ -1,0 +1,166 @@
+//! What is done to an accepted message: the plan of modifications, complete before the first is sent.
+//!
+//! The order is the one in which they must be applied. Fields are deleted from the highest index down: a milter's
+//! indexes count what is left (Postfix, `MILTER_README`), and ascending order leaves some behind.
+
+use mail_builder::headers::{Header, address::Address as Writer};
+
+use crate::message::Message;
+use crate::policy::{Accepted, EnvelopeChange, SenderChange, SenderMailbox};
+
+/// The field that is written and deleted.
+pub const SENDER: &str = "Sender";
+
+/// One modification, as the milter protocol knows them.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Modification {
+    /// Deletes the `index`th Sender, counted from 1.
+    DeleteSender(usize),
+    /// Writes the body of the first Sender anew.
+    ChangeSender(FieldBody),
+    /// Adds a Sender at the end of the header.
+    AddSender(FieldBody),
+    /// Replaces the envelope sender.
+    ChangeEnvelope {
+        /// The reverse-path with its angle brackets.
+        path: String,
+        /// The ESMTP parameters that the client gave, which would be lost otherwise.
+        parameters: String,
+    },
+}
+
+/// The body of a header field, without leading space, folded with LF and white space as milters fold. It cannot end
+/// the field early: it holds no other control character.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct FieldBody(String);
+
+impl FieldBody {
+    /// Writes a mailbox: `Name <local@domain>`, the name quoted or encoded where it must be (RFC 5322 section 3.4,
+    /// RFC 2047), folded to fit behind `Sender: `.
+    fn mailbox(mailbox: &SenderMailbox) -> Self {
+        let address = format!("<{}>", mailbox.address);
+        let Some(name) = &mailbox.name else { return Self(address) };
+        let mut bytes = Vec::new();
+        // The address itself is written by us: its form is what was compared.
+        Writer::new_address(Some(name.as_str()), "x@x").write_header(&mut bytes, SENDER.len() + 2);
+        let text = String::from_utf8_lossy(&bytes).replace("\r\n", "\n");
+        let Some((phrase, _)) = text.rsplit_once("<x@x>") else { return Self(address) };
+        let phrase = phrase.trim_end();
+        let last_line = phrase.rsplit('\n').next().unwrap_or_default().len() + SENDER.len() + 2;
+        let space = if last_line + address.len() < 78 { " " } else { "\n " };
+        let body = format!("{phrase}{space}{address}");
+        if is_one_field(&body) { Self(body) } else { Self(address) }
+    }
+
+    /// The text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// Whether a text is the body of one field: every line end is a fold (RFC 5322 section 2.2.3).
+fn is_one_field(body: &str) -> bool {
+    let mut lines = body.split('\n');
+    let clean = |line: &str| !line.contains(|c: char| c.is_control() && c != '\t');
+    lines.next().is_some_and(clean)
+        && lines.all(|line| line.starts_with([' ', '\t']) && !line.trim().is_empty() && clean(line))
+}
+
+/// The modifications that make the message what was decided; none where nothing must change.
+pub fn plan(accepted: &Accepted, message: &Message) -> Vec<Modification> {
+    let mut plan = Vec::new();
+    let present = message.sender.count;
+    match &accepted.sender {
+        SenderChange::Keep => {}
+        SenderChange::Remove => plan.extend((1..=present).rev().map(Modification::DeleteSender)),
+        SenderChange::Set(mailbox) => {
+            plan.extend((2..=present).rev().map(Modification::DeleteSender));
+            let body = FieldBody::mailbox(mailbox);
+            plan.push(match present {
+                0 => Modification::AddSender(body),
+                _ => Modification::ChangeSender(body),
+            });
+        }
+    }
+    if let EnvelopeChange::Set(address) = &accepted.envelope {
+        let parameters = message.envelope.parameters.join(" ");
+        plan.push(Modification::ChangeEnvelope { path: format!("<{address}>"), parameters });
+    }
+    plan
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::address::Address;
+    use crate::message::{Envelope, Header as Fields};
+    use crate::{display, mailbox};
+
+    fn body(name: Option<&str>, address: &str) -> String {
+        let mailbox =
+            SenderMailbox { name: name.map(str::to_owned), address: Address::parse(address).unwrap() };
+        FieldBody::mailbox(&mailbox).0
+    }
+
+    #[test]
+    fn written() {
+        for (name, address, text) in [
+            (None, "anna@example.org", "<anna@example.org>"),
+            (Some("Anna Adams"), "anna@example.org", "\"Anna Adams\" <anna@example.org>"),
+            (Some("Adams, Anna"), "anna@example.org", "\"Adams, Anna\" <anna@example.org>"),
+            (Some("A \"B\" \\ C"), "anna@example.org", "\"A \\\"B\\\" \\\\ C\" <anna@example.org>"),
+            (Some("Äna"), "\"a b\"@example.org", "=?utf-8?B?w4RuYQ==?= <\"a b\"@example.org>"),
+        ] {
+            assert_eq!(body(name, address), text);
+        }
+    }
+
+    fn message(senders: usize) -> Message {
+        let mut header = Fields::default();
+        header.add(b"From", b"a@x.org");
+        (0..senders).for_each(|_| header.add(b"Sender", b"a@x.org"));
+        let arguments = [&b"<a@x.org>"[..], b"SIZE=10", b"RET=HDRS"];
+        Message::new("a".into(), Envelope::read(arguments.into_iter()), &header)
+    }
+
+    #[test]
+    fn plans() {
+        use Modification::*;
+        let mailbox = SenderMailbox { name: None, address: Address::parse("b@x.org").unwrap() };
+        let written = || FieldBody("<b@x.org>".into());
+        for (senders, change, expected) in [
+            (2, SenderChange::Keep, vec![]),
+            (0, SenderChange::Remove, vec![]),
+            (3, SenderChange::Remove, vec![DeleteSender(3), DeleteSender(2), DeleteSender(1)]),
+            (0, SenderChange::Set(mailbox.clone()), vec![AddSender(written())]),
+            (1, SenderChange::Set(mailbox.clone()), vec![ChangeSender(written())]),
+            (3, SenderChange::Set(mailbox), vec![DeleteSender(3), DeleteSender(2), ChangeSender(written())]),
+        ] {
+            let accepted = Accepted { authors: vec![], sender: change, envelope: EnvelopeChange::Keep };
+            assert_eq!(plan(&accepted, &message(senders)), expected);
+        }
+    }
+
+    #[test]
+    fn the_envelope_keeps_its_parameters() {
+        let envelope = EnvelopeChange::Set(Address::parse("b@x.org").unwrap());
+        let accepted = Accepted { authors: vec![], sender: SenderChange::Keep, envelope };
+        let expected =
+            Modification::ChangeEnvelope { path: "<b@x.org>".into(), parameters: "SIZE=10 RET=HDRS".into() };
+        assert_eq!(plan(&accepted, &message(0)), [expected]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn any_name_reads_back(name in "[^\\p{Cc}\u{2028}\u{2029}@]{1,42}") {
+            let name = name.trim();
+            proptest::prop_assume!(!name.is_empty() && !name.contains("=?"));
+            let text = body(Some(name), "anna@example.org");
+            proptest::prop_assert!(is_one_field(&text));
+            let read = mailbox::read(text.as_bytes()).unwrap();
+            proptest::prop_assert_eq!(read[0].address.to_string(), "anna@example.org");
+            let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
+            proptest::prop_assert_eq!(words(&display::decode(&read[0].phrase)), words(name));
+        }
+    }
+}
