@@ -267,7 +267,8 @@ fn to_ascii(domain: &str) -> Result<String, AddressError> {
 
 /// Labels of letters, digits, hyphens and underscores, none empty.
 fn is_host_name(domain: &str) -> bool {
-    let label = |l: &str| !l.is_empty() && l.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
+    let label =
+        |l: &str| !l.is_empty() && l.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_'));
     domain.len() <= 255 && domain.split('.').all(label)
 }
 
@@ -406,7 +407,13 @@ mod tests {
 
     #[test]
     fn written_so_that_it_reads_back() {
-        for text in ["anna@example.org", "\"a b\"@example.org", "\"a\\\"b\\\\\"@example.org", "ä@example.org", "a@[127.0.0.1]"] {
+        for text in [
+            "anna@example.org",
+            "\"a b\"@example.org",
+            "\"a\\\"b\\\\\"@example.org",
+            "ä@example.org",
+            "a@[127.0.0.1]",
+        ] {
             assert_eq!(address(text).to_string(), text);
         }
         assert_eq!(address("\"anna\"@Example.org").to_string(), "anna@example.org");
@@ -432,7 +439,8 @@ mod tests {
     #[test]
     fn candidates_in_the_order_in_which_they_count() {
         let rules = AddressRules::new("+", [("Example.NET", "example.org")]).unwrap();
-        let forms = |text| rules.candidates(&address(text)).iter().map(Address::to_string).collect::<Vec<_>>();
+        let forms =
+            |text| rules.candidates(&address(text)).iter().map(Address::to_string).collect::<Vec<_>>();
         assert_eq!(forms("a@example.org"), ["a@example.org"]);
         assert_eq!(forms("a@example.net"), ["a@example.net", "a@example.org"]);
         assert_eq!(

@@ -102,7 +102,8 @@ fn take_rdn(text: &str) -> Result<(Box<str>, &str), DnError> {
 
 /// A short name or an object identifier, folded (RFC 4512 section 1.4).
 fn attribute_type(text: &str) -> Result<String, DnError> {
-    let valid = !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b';'));
+    let valid = !text.is_empty()
+        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b';'));
     if valid { Ok(text.to_ascii_lowercase()) } else { Err(DnError) }
 }
 
@@ -207,7 +208,9 @@ mod tests {
 
     #[test]
     fn refused() {
-        for text in ["anna", "uid=anna,", "=x", "u id=x", "cn=a\\zz", "cn=a\\", "cn=a\"b", "cn=a\\ff", "uid=a,,dc=b"] {
+        for text in
+            ["anna", "uid=anna,", "=x", "u id=x", "cn=a\\zz", "cn=a\\", "cn=a\"b", "cn=a\\ff", "uid=a,,dc=b"]
+        {
             assert_eq!(Dn::parse(text), Err(DnError), "{text}");
         }
     }

@@ -10,3 +10,4 @@ pub mod grant;
 pub mod mailbox;
 pub mod message;
 pub mod policy;
+pub mod reply;

@@ -1,0 +1,192 @@
+//! What the client is told: one table from reason or failure to reply code, enhanced status code and text.
+//!
+//! Texts are ASCII, and what they quote from the message or the directory is escaped and capped ([`printable`]). The
+//! same words answer for an address that exists and one that does not: nobody can probe the directory.
+
+use crate::policy::{Refusal, Role};
+
+/// The longest text quoted in a reply or a log line, in characters.
+const MAX_QUOTE: usize = 200;
+
+/// An SMTP reply (RFC 5321 section 4.2) with its enhanced status code (RFC 3463).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Reply {
+    /// The reply code.
+    pub code: &'static str,
+    /// The enhanced status code; its class is that of the reply code.
+    pub status: &'static str,
+    /// What happened and what to do, in printable ASCII.
+    pub text: String,
+}
+
+impl std::fmt::Display for Reply {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} {} {}", self.code, self.status, self.text)
+    }
+}
+
+/// What the submitter is told of a refusal. `contact` is whom a refused person may ask; empty for nobody.
+pub fn refusal(refusal: &Refusal, contact: &str) -> Reply {
+    let ask = if contact.is_empty() { String::new() } else { format!("; ask {}", printable(contact)) };
+    let reply = |code, status, text: String| Reply { code, status, text };
+    match refusal {
+        Refusal::UnknownLogin(login) => {
+            let text = format!("the login {} may not send mail here: nothing is known of it{ask}", printable(login));
+            reply("550", "5.7.1", text)
+        }
+        Refusal::From(error) => reply("554", "5.6.0", error.to_string()),
+        Refusal::ResentFrom(error) => reply("554", "5.6.0", format!("the Resent-From field {error}")),
+        Refusal::NotAllowed(role, address) => {
+            let address = printable(&address.to_string());
+            let place = match role {
+                Role::Author => "",
+                Role::Resender => " (in Resent-From)",
+                Role::EnvelopeSender => " (in MAIL FROM)",
+            };
+            let text = format!("<{address}>: you may not send as or on behalf of this address{place}{ask}");
+            reply("550", "5.7.1", text)
+        }
+        Refusal::ReversePath(text) => {
+            reply("553", "5.1.7", format!("<{}>: MAIL FROM must be an address with a domain", printable(text)))
+        }
+        Refusal::Shown(text) => {
+            let text = printable(text);
+            let text = format!("the display name shows {text}, an address that you may not use; take it out{ask}");
+            reply("550", "5.7.1", text)
+        }
+        Refusal::Misdirecting => {
+            let text = "the display name holds characters that change the direction of text; take them out";
+            reply("550", "5.7.1", text.to_owned())
+        }
+        Refusal::NeedsSmtpUtf8(address) => {
+            let address = printable(&address.to_string());
+            reply("550", "5.6.7", format!("<{address}> must be written into the message, which needs SMTPUTF8"))
+        }
+        Refusal::NoAddress => {
+            let text = format!("the message needs a Sender, and the directory has no mail address for you{ask}");
+            reply("550", "5.7.1", text)
+        }
+    }
+}
+
+/// What the client is told when the message could not be judged: to try again. The reason is in the log.
+pub fn temporary() -> Reply {
+    let text = "the server cannot check at the moment who may send this message; try again later";
+    Reply { code: "451", status: "4.3.0", text: text.to_owned() }
+}
+
+/// What a new message is told while the program ends (RFC 3463 section 3.4, X.3.2).
+pub fn ending() -> Reply {
+    let text = "the server is restarting; try again in a moment";
+    Reply { code: "451", status: "4.3.2", text: text.to_owned() }
+}
+
+/// What mail without a login is told where `unauthenticated = "refuse"` (RFC 4954 section 6).
+pub fn unauthenticated() -> Reply {
+    Reply { code: "530", status: "5.7.0", text: "authentication required; log in to send mail here".to_owned() }
+}
+
+/// Text from a message or a directory, fit for a reply or a log line: printable ASCII, everything else escaped as
+/// `\u{…}`, capped at [`MAX_QUOTE`] characters.
+pub fn printable(text: &str) -> String {
+    let mut printable = String::new();
+    for (count, c) in text.chars().enumerate() {
+        if count == MAX_QUOTE {
+            printable.push_str("...");
+            break;
+        }
+        match c {
+            ' '..='~' if c != '\\' => printable.push(c),
+            c => printable.extend(c.escape_default()),
+        }
+    }
+    printable
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::address::Address;
+    use crate::mailbox::FieldError;
+    use crate::message::FromError;
+
+    #[test]
+    fn table() {
+        let address = || Address::parse("boss@example.org").unwrap();
+        for (why, contact, text) in [
+            (
+                Refusal::NotAllowed(Role::Author, address()),
+                "",
+                "550 5.7.1 <boss@example.org>: you may not send as or on behalf of this address",
+            ),
+            (
+                Refusal::NotAllowed(Role::EnvelopeSender, address()),
+                "it@example.org",
+                "550 5.7.1 <boss@example.org>: you may not send as or on behalf of this address (in MAIL FROM); \
+                 ask it@example.org",
+            ),
+            (
+                Refusal::NotAllowed(Role::Resender, address()),
+                "",
+                "550 5.7.1 <boss@example.org>: you may not send as or on behalf of this address (in Resent-From)",
+            ),
+            (
+                Refusal::UnknownLogin("x\r\n".into()),
+                "",
+                "550 5.7.1 the login x\\r\\n may not send mail here: nothing is known of it",
+            ),
+            (Refusal::From(FromError::Missing), "it", "554 5.6.0 there is no From field"),
+            (
+                Refusal::From(FromError::Repeated(2)),
+                "",
+                "554 5.6.0 there are 2 From fields; there must be one",
+            ),
+            (
+                Refusal::From(FromError::Malformed(FieldError::LeftOver)),
+                "",
+                "554 5.6.0 the From field holds text that is not part of an address; quote the display name",
+            ),
+            (
+                Refusal::ResentFrom(FieldError::Empty),
+                "",
+                "554 5.6.0 the Resent-From field names no mailbox",
+            ),
+            (
+                Refusal::ReversePath("plain".into()),
+                "",
+                "553 5.1.7 <plain>: MAIL FROM must be an address with a domain",
+            ),
+            (
+                Refusal::Shown("é@example.org".into()),
+                "",
+                "550 5.7.1 the display name shows \\u{e9}@example.org, an address that you may not use; take it out",
+            ),
+            (
+                Refusal::Misdirecting,
+                "",
+                "550 5.7.1 the display name holds characters that change the direction of text; take them out",
+            ),
+            (
+                Refusal::NeedsSmtpUtf8(Address::parse("é@example.org").unwrap()),
+                "",
+                "550 5.6.7 <\\u{e9}@example.org> must be written into the message, which needs SMTPUTF8",
+            ),
+            (
+                Refusal::NoAddress,
+                "",
+                "550 5.7.1 the message needs a Sender, and the directory has no mail address for you",
+            ),
+        ] {
+            assert_eq!(refusal(&why, contact).to_string(), text);
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn nothing_escapes_the_reply(text in ".{0,400}") {
+            let shown = printable(&text);
+            proptest::prop_assert!(shown.bytes().all(|b| (b' '..=b'~').contains(&b)));
+            proptest::prop_assert!(shown.len() <= MAX_QUOTE * 10 + 3);
+        }
+    }
+}
