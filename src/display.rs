@@ -119,6 +119,18 @@ pub fn decode(text: &str) -> String {
     decoded + rest
 }
 
+/// Whether some `=?` in the text begins no complete encoded word.
+pub fn breaks_word(text: &str) -> bool {
+    let mut rest = text;
+    while let Some(start) = rest.find("=?") {
+        match rest.get(start..).and_then(encoded_word) {
+            Some((_, tail)) => rest = tail,
+            None => return true,
+        }
+    }
+    false
+}
+
 /// Decodes the encoded word that the text begins with: `=?charset[*language]?encoding?text?=`.
 fn encoded_word(text: &str) -> Option<(String, &str)> {
     let (charset, rest) = text.strip_prefix("=?")?.split_once('?')?;

@@ -3,6 +3,7 @@
 //! Plain values, filled from the directory. [`Facts`] is all that a decision knows of the world; [`Entry::primary`]
 //! and [`relation`] are the rules of the specification's sections "Who may send" and "The directory".
 
+use std::fmt;
 use std::sync::Arc;
 
 use crate::address::{Address, AddressRules, Pattern};
@@ -66,6 +67,16 @@ impl Delegate {
             Self::Dn(dn) => *dn == entry.dn,
             Self::Address(address) => entry.primary() == Some(address),
             Self::Login(login) => entry.logins.iter().any(|own| own.eq_ignore_ascii_case(login)),
+        }
+    }
+}
+
+impl fmt::Display for Delegate {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Dn(dn) => write!(f, "{dn}"),
+            Self::Address(address) => write!(f, "<{address}>"),
+            Self::Login(login) => f.write_str(login),
         }
     }
 }
@@ -439,13 +450,17 @@ pub fn rights_for(principal: &Entry, submitter: &Submitter, rules: &GrantRules) 
             rights.insert(grant.right);
         }
     }
-    if let Some(right) = rules.group_members
-        && is_member(principal, submitter, rules)
-        && (!right.needs_enabled() || rules.enabled(principal).0)
-    {
+    if let Some(right) = member_right(principal, submitter, rules) {
         rights.insert(right);
     }
     rights
+}
+
+/// The right that the submitter has as a member of the principal, a security group (`policy.group_members`).
+pub fn member_right(principal: &Entry, submitter: &Submitter, rules: &GrantRules) -> Option<Right> {
+    let right = rules.group_members?;
+    let enabled = !right.needs_enabled() || rules.enabled(principal).0;
+    (enabled && is_member(principal, submitter, rules)).then_some(right)
 }
 
 /// Whether the principal is a security group that the submitter is in.

@@ -6,6 +6,7 @@
 //! section 4.1) and encoded words that touch the `<`, because real programs write them and nobody misreads them.
 
 use crate::address::{self, Address, AddressError};
+use crate::display;
 
 /// The longest field body that is read, in octets.
 pub const MAX_FIELD: usize = 8 * 1024;
@@ -72,6 +73,13 @@ pub enum FieldError {
     /// Text that is no part of the grammar where it stands.
     #[error("holds text that is not part of an address; quote the display name")]
     LeftOver,
+    /// `=?` that begins no complete encoded word (RFC 2047 section 2) within its token: readers that look for the end
+    /// of the word first find it in what we take for another token.
+    #[error("holds an encoded word that is not complete; encode the display name anew")]
+    BrokenWord,
+    /// A fold inside a quoted string or a comment, beside an `@` that is no address's own.
+    #[error("is folded inside a quoted string or a comment that shows an address; fold it between words")]
+    FoldedInside,
     /// Comments nested deeper than [`MAX_NESTING`].
     #[error("nests comments too deeply")]
     Nesting,
@@ -86,8 +94,9 @@ pub fn read(body: &[u8]) -> Result<Vec<Mailbox>, FieldError> {
         return Err(FieldError::TooLong);
     }
     let text = std::str::from_utf8(body).map_err(|_| FieldError::NotUtf8)?;
-    let text = unfold(text)?;
-    let tokens = Lexer { rest: &text }.tokens()?;
+    let text = lines(text)?;
+    let mut lexer = Lexer { rest: &text, folded_inside: false };
+    let tokens = lexer.tokens()?;
     if tokens.iter().all(|token| matches!(token, Token::Space | Token::Comment(_))) {
         return Err(FieldError::Empty);
     }
@@ -98,23 +107,30 @@ pub fn read(body: &[u8]) -> Result<Vec<Mailbox>, FieldError> {
         }
         mailboxes.push(mailbox(element)?);
     }
+    // For some readers a fold ends a quoted string or a comment, and what follows is the address. Such a fold passes
+    // only where nothing but the addresses themselves has an `@`.
+    if lexer.folded_inside && text.matches('@').count() != mailboxes.len() {
+        return Err(FieldError::FoldedInside);
+    }
     Ok(mailboxes)
 }
 
-/// Takes the line ends of folds away (RFC 5322 section 2.2.3). Postfix gives them as LF, others as CR LF.
-fn unfold(text: &str) -> Result<String, FieldError> {
+/// Checks the folds (RFC 5322 section 2.2.3), and makes their line ends LF: Postfix gives them so, others as CR LF.
+fn lines(text: &str) -> Result<String, FieldError> {
     let mut lines = text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
-    let mut unfolded = lines.next().unwrap_or_default().to_owned();
+    let mut checked = lines.next().unwrap_or_default().to_owned();
     for line in lines {
         let folded = line.starts_with([' ', '\t']);
         // A line of white space alone ends the header for some readers (RFC 5322 section 4.2 wants it read so).
         if !folded || line.trim_matches([' ', '\t']).is_empty() {
             return Err(FieldError::Control);
         }
-        unfolded.push_str(line);
+        checked.push('\n');
+        checked.push_str(line);
     }
-    let forbidden = |c: char| (c.is_control() && c != '\t') || matches!(c, '\u{2028}' | '\u{2029}');
-    if unfolded.contains(forbidden) { Err(FieldError::Control) } else { Ok(unfolded) }
+    let forbidden =
+        |c: char| (c.is_control() && !matches!(c, '\t' | '\n')) || matches!(c, '\u{2028}' | '\u{2029}');
+    if checked.contains(forbidden) { Err(FieldError::Control) } else { Ok(checked) }
 }
 
 /// A lexical token of RFC 5322 section 3.2, with the dot taken into words.
@@ -134,23 +150,40 @@ enum Token<'a> {
     Special(char),
 }
 
+impl Token<'_> {
+    /// The text that a reader may decode.
+    fn text(&self) -> Option<&str> {
+        match self {
+            Self::Word(text) => Some(text),
+            Self::Quoted(_, text) | Self::Comment(text) => Some(text),
+            Self::Literal(_) | Self::Space | Self::Special(_) => None,
+        }
+    }
+}
+
 struct Lexer<'a> {
     rest: &'a str,
+    /// Whether a quoted string or a comment was folded.
+    folded_inside: bool,
 }
 
 impl<'a> Lexer<'a> {
-    fn tokens(mut self) -> Result<Vec<Token<'a>>, FieldError> {
+    fn tokens(&mut self) -> Result<Vec<Token<'a>>, FieldError> {
         let mut tokens = Vec::new();
         while let Some(first) = self.rest.chars().next() {
-            tokens.push(self.token(first)?);
+            let token = self.token(first)?;
+            if token.text().is_some_and(display::breaks_word) {
+                return Err(FieldError::BrokenWord);
+            }
+            tokens.push(token);
         }
         Ok(tokens)
     }
 
     fn token(&mut self, first: char) -> Result<Token<'a>, FieldError> {
         match first {
-            ' ' | '\t' => {
-                self.take_while(|c| matches!(c, ' ' | '\t'));
+            ' ' | '\t' | '\n' => {
+                self.take_while(|c| matches!(c, ' ' | '\t' | '\n'));
                 Ok(Token::Space)
             }
             '"' => self.quoted(),
@@ -188,7 +221,8 @@ impl<'a> Lexer<'a> {
         loop {
             match self.next().ok_or(FieldError::Unpaired)? {
                 '"' => break,
-                '\\' => meaning.push(self.next().ok_or(FieldError::Unpaired)?),
+                '\\' => meaning.push(self.escaped()?),
+                '\n' => self.folded_inside = true,
                 c => meaning.push(c),
             }
         }
@@ -206,11 +240,20 @@ impl<'a> Lexer<'a> {
                 '(' => depth += 1,
                 ')' if depth == 1 => break,
                 ')' => depth -= 1,
-                '\\' => text.push(self.next().ok_or(FieldError::Unpaired)?),
+                '\\' => text.push(self.escaped()?),
+                '\n' => self.folded_inside = true,
                 c => text.push(c),
             }
         }
         Ok(Token::Comment(text))
+    }
+
+    /// The character behind a backslash (RFC 5322 section 3.2.1 `quoted-pair`).
+    fn escaped(&mut self) -> Result<char, FieldError> {
+        match self.next().ok_or(FieldError::Unpaired)? {
+            '\n' => Err(FieldError::Control),
+            c => Ok(c),
+        }
     }
 
     /// RFC 5322 section 3.4.1 `domain-literal`; what is in it is the address's to judge.
@@ -332,6 +375,8 @@ mod tests {
             ("\"Adams, Anna\" <anna@example.org>", vec!["Adams, Anna|anna@example.org|"]),
             ("\"a\\\"b\"<anna@example.org>", vec!["a\"b|anna@example.org|"]),
             ("Anna\n Adams\r\n <anna@example.org>", vec!["Anna Adams|anna@example.org|"]),
+            ("\"Adams,\n Anna\" <anna@example.org>", vec!["Adams, Anna|anna@example.org|"]),
+            ("anna@example.org (at\n home)", vec!["|anna@example.org|at home"]),
             ("Äna <anna@example.org>", vec!["Äna|anna@example.org|"]),
             ("=?utf-8?B?w4Q=?=<anna@example.org>", vec!["=?utf-8?B?w4Q=?=|anna@example.org|"]),
             ("anna@example.org (Anna, at (home) work)", vec!["|anna@example.org|Anna, at home work"]),
@@ -386,11 +431,19 @@ mod tests {
             ("a)@x.org", Unpaired),
             ("<a@x.org>\\,<b@y.org>", LeftOver),
             ("a@x.org;b@y.org", Group),
+            ("=?utf-8?q?\"a <boss@x.org>\"?= <a@x.org>", BrokenWord),
+            ("=?utf-8?q?a b?= <a@x.org>", BrokenWord),
+            ("\"=?utf-8?q?\" <a@x.org> (?=)", BrokenWord),
+            ("(=?) a@x.org", BrokenWord),
             ("a@x.org\u{0}.evil", Control),
             ("a@x.org\nb@y.org", Control),
             ("Anna\n \n <a@x.org>", Control),
             ("a@x.org\n ", Control),
             ("a\rb@x.org", Control),
+            ("\"a\\\n b\" <a@x.org>", Control),
+            ("\"a\n b@x.org\" <a@x.org>", FoldedInside),
+            ("(a\n b@x.org) a@x.org", FoldedInside),
+            ("\"a\n b\"@x.org", Address(AddressError::Control)),
             ("A\u{85} <a@x.org>", Control),
             ("A\u{2028} <a@x.org>", Control),
             ("boss", Address(AddressError::NoDomain)),
@@ -399,6 +452,7 @@ mod tests {
             ("boss@x.org\u{2000}", Address(AddressError::Domain)),
             ("\u{2000}boss@x.org", Address(AddressError::LocalPart)),
             ("a+=?utf-8?Q?=3Cb=40x.org=3E?=@x.org", Address(AddressError::EncodedWord)),
+            ("a=?@x.org", BrokenWord),
             ("=?utf-8?B?PGJvc3NAeC5vcmc+?=,<a@x.org>", Address(AddressError::EncodedWord)),
             ("\"a\u{202e}\"@x.org", Address(AddressError::Control)),
         ] {

@@ -1,1 +1,515 @@
+//! The decision table of the specification, row by row, on plain values.
 
+use super::*;
+use crate::address::Pattern;
+use crate::dn::Dn;
+use crate::grant::{
+    Account, Context, DecidedBy, Delegate, Grant, Membership, Owners, Right, Submitter,
+};
+use crate::message::{Envelope, Header};
+
+fn address(text: &str) -> Address {
+    Address::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+}
+
+fn dn(name: &str) -> Dn {
+    Dn::parse(&format!("uid={name},dc=example,dc=org")).unwrap()
+}
+
+/// Somebody at example.org whose grants are pairs of a right and a name.
+fn entry(name: &str, grants: &[(Right, &str)]) -> Entry {
+    let grant = |(right, to): &(Right, &str)| Grant { right: *right, delegate: Delegate::Dn(dn(to)) };
+    Entry {
+        dn: dn(name),
+        name: Some(format!("{}{}", name[..1].to_uppercase(), &name[1..])),
+        mail: vec![address(&format!("{name}@example.org"))],
+        aliases: vec![],
+        logins: vec![name.to_owned()],
+        enabled: None,
+        grants: grants.iter().map(grant).collect(),
+    }
+}
+
+/// A company in which anna writes: `behalf`, `as`, `both`, `cal` and `none` are named for what they granted her.
+fn company() -> Vec<Entry> {
+    use Right::*;
+    let mut anna = entry("anna", &[]);
+    anna.aliases = vec![address("a.adams@example.org"), address("\u{e4}nna@example.org")];
+    let mut boss = entry("behalf", &[(SendOnBehalf, "anna")]);
+    boss.aliases = vec![address("chief@example.org")];
+    let mut utf8 = entry("utf", &[(SendAs, "anna")]);
+    utf8.mail = vec![address("ütf@example.org")];
+    vec![
+        anna,
+        boss,
+        entry("as", &[(SendAs, "anna")]),
+        entry("both", &[(SendOnBehalf, "anna"), (SendAs, "anna")]),
+        entry("cal", &[(Schedule, "anna")]),
+        entry("group", &[(SendOnBehalf, "team")]),
+        entry("none", &[(SendAs, "carl")]),
+        utf8,
+    ]
+}
+
+fn rules() -> Rules {
+    Rules {
+        addresses: AddressRules::new("+", [("example.net", "example.org")]).unwrap(),
+        grants: GrantRules {
+            enabled: true,
+            decided_by: DecidedBy::Principal,
+            contexts: Vec::<Context>::new(),
+            group_members: None,
+        },
+        prefer: Prefer::SendOnBehalf,
+        unknown_author: Choice::Refuse,
+        unknown_submitter: Choice::Refuse,
+        redirect: Choice::Refuse,
+        display_name_address: Choice::Refuse,
+        local_domains: vec![],
+        envelope: EnvelopeRules { check: true, on_behalf: Return::Keep, send_as: Return::Principal },
+        scheduling: false,
+    }
+}
+
+/// What a table says: header lines, the envelope sender, and what comes of them.
+struct Scene {
+    rules: Rules,
+    submitter: Submitter,
+    parameters: &'static [&'static str],
+    body: Body,
+}
+
+impl Scene {
+    fn new() -> Self {
+        let entry = Arc::new(company().swap_remove(0));
+        let groups = vec![Membership { group: Arc::new(entry_of_team()), through: None }];
+        let submitter = Submitter { login: "anna".into(), entry: Some(entry), account: None, groups };
+        Self { rules: rules(), submitter, parameters: &[], body: Body::Unread }
+    }
+
+    fn with(change: impl FnOnce(&mut Self)) -> Self {
+        let mut scene = Self::new();
+        change(&mut scene);
+        scene
+    }
+
+    fn answer(&self, header: &str, mail_from: &str) -> Answer {
+        let mut fields = Header::default();
+        for line in header.lines() {
+            let (name, body) = line.split_once(':').unwrap();
+            fields.add(name.as_bytes(), body.as_bytes());
+        }
+        let path = format!("<{mail_from}>");
+        let arguments = std::iter::once(path.as_bytes()).chain(self.parameters.iter().map(|p| p.as_bytes()));
+        let message = Message::new(self.submitter.login.clone(), Envelope::read(arguments), &fields);
+        let mut asked: Vec<Address> = message.addresses().into_iter().cloned().collect();
+        asked.extend(shown_addresses(&message, &self.submitter, &self.rules));
+        let mut owners = Owners::default();
+        for address in asked {
+            let forms = self.rules.addresses.candidates(&address);
+            let holds = |entry: &Entry| forms.iter().any(|form| entry.has(form));
+            owners.insert(address, company().into_iter().filter(holds).map(Arc::new).collect());
+        }
+        decide(&message, &Facts { submitter: self.submitter.clone(), owners }, &self.rules, &self.body)
+    }
+
+    /// The answer in the words of the tables: what by, then the Sender, then the envelope.
+    fn says(&self, header: &str, mail_from: &str) -> String {
+        match self.answer(header, mail_from) {
+            Answer::Decided(Verdict::Refuse(refusal)) => format!("{refusal:?}"),
+            Answer::Decided(Verdict::Accept(accepted)) => show(&accepted),
+            Answer::NeedsBody(question) => format!("body {:?} {}", question.only_scheduling, question.mark),
+        }
+    }
+}
+
+fn entry_of_team() -> Entry {
+    entry("team", &[])
+}
+
+fn show(accepted: &Accepted) -> String {
+    let by = accepted.authors.iter().map(|author| author.by.name()).collect::<Vec<_>>().join("+");
+    let sender = match &accepted.sender {
+        SenderChange::Keep => "keep".to_owned(),
+        SenderChange::Remove => "remove".to_owned(),
+        SenderChange::Set(SenderMailbox { name, address }) => {
+            format!("{} <{address}>", name.as_deref().unwrap_or("-"))
+        }
+    };
+    match &accepted.envelope {
+        EnvelopeChange::Keep => format!("{by}; {sender}"),
+        EnvelopeChange::Set(address) => format!("{by}; {sender}; {address}"),
+    }
+}
+
+const OWN: &str = "anna@example.org";
+
+#[track_caller]
+fn table(scene: &Scene, rows: &[(&str, &str)]) {
+    for (header, expected) in rows {
+        assert_eq!(scene.says(header, OWN), *expected, "{header}");
+    }
+}
+
+#[test]
+fn own_authors() {
+    table(
+        &Scene::new(),
+        &[
+            ("From: anna@example.org", "own; keep"),
+            ("From: a.adams@example.org", "own; keep"),
+            ("From: anna+x@example.net", "own; keep"),
+            ("From: anna@example.org\nSender: anna@example.org", "own; keep"),
+            ("From: anna@example.org\nSender: Anna <a.adams@example.org>", "own; keep"),
+            ("From: anna@example.org\nSender: a.adams@example.org (Anna)", "own; keep"),
+            ("From: anna@example.org\nSender: =?utf-8?q?Anna?= <anna@example.org>", "own; keep"),
+            ("From: anna@example.org\nSender: Boss <anna@example.org>", "own; remove"),
+            ("From: anna@example.org\nSender: anna@example.org (Boss)", "own; remove"),
+            ("From: anna@example.org\nSender: none@example.org", "own; remove"),
+            ("From: anna@example.org\nSender: junk", "own; remove"),
+            ("From: anna@example.org\nSender: anna@example.org\nSender: anna@example.org", "own; remove"),
+            ("From: anna@example.org, a.adams@example.org", "own+own; Anna <anna@example.org>"),
+            ("From: anna@example.org, a.adams@example.org\nSender: a.adams@example.org", "own+own; keep"),
+            (
+                "From: anna@example.org, a.adams@example.org\nSender: Boss <a.adams@example.org>",
+                "own+own; Anna <a.adams@example.org>",
+            ),
+        ],
+    );
+}
+
+#[test]
+fn authors_who_granted_something() {
+    table(
+        &Scene::new(),
+        &[
+            ("From: behalf@example.org", "on-behalf; Anna <anna@example.org>"),
+            ("From: chief@example.org", "on-behalf; Anna <anna@example.org>"),
+            ("From: behalf+x@example.net", "on-behalf; Anna <anna@example.org>"),
+            ("From: group@example.org", "on-behalf; Anna <anna@example.org>"),
+            ("From: behalf@example.org\nSender: anna@example.org", "on-behalf; keep"),
+            ("From: behalf@example.org\nSender: Anna <a.adams@example.org>", "on-behalf; keep"),
+            ("From: behalf@example.org\nSender: X <a.adams@example.org>", "on-behalf; Anna <a.adams@example.org>"),
+            ("From: behalf@example.org\nSender: behalf@example.org", "on-behalf; Anna <anna@example.org>"),
+            ("From: behalf@example.org\nSender: a@b\nSender: a@b", "on-behalf; Anna <anna@example.org>"),
+            ("From: as@example.org", "send-as; keep; as@example.org"),
+            ("From: as@example.org\nSender: anna@example.org", "send-as; remove; as@example.org"),
+            ("From: both@example.org", "on-behalf; Anna <anna@example.org>"),
+            ("From: as@example.org, anna@example.org", "send-as+own; As <as@example.org>; as@example.org"),
+            ("From: anna@example.org, as@example.org", "own+send-as; As <as@example.org>; as@example.org"),
+            (
+                "From: anna@example.org, as@example.org\nSender: as@example.org",
+                "own+send-as; keep; as@example.org",
+            ),
+            (
+                "From: anna@example.org, as@example.org\nSender: Anna <as@example.org>",
+                "own+send-as; As <as@example.org>; as@example.org",
+            ),
+            ("From: as@example.org, behalf@example.org", "send-as+on-behalf; Anna <anna@example.org>"),
+        ],
+    );
+}
+
+#[test]
+fn refused_authors() {
+    table(
+        &Scene::new(),
+        &[
+            ("From: none@example.org", "NotAllowed(Author, <none@example.org>)"),
+            ("From: cal@example.org", "NotAllowed(Author, <cal@example.org>)"),
+            ("From: nobody@example.org", "NotAllowed(Author, <nobody@example.org>)"),
+            ("From: x@foreign.example", "NotAllowed(Author, <x@foreign.example>)"),
+            ("From: anna@[192.0.2.1]", "NotAllowed(Author, <anna@[192.0.2.1]>)"),
+            ("From: anna@example.org, none@example.org", "NotAllowed(Author, <none@example.org>)"),
+            ("From: as@example.org, none@example.org", "NotAllowed(Author, <none@example.org>)"),
+            ("From: none@example.org\nSender: anna@example.org", "NotAllowed(Author, <none@example.org>)"),
+            ("From: none@example.org\nResent-From: anna@example.org", "NotAllowed(Author, <none@example.org>)"),
+            ("To: x", "From(Missing)"),
+            ("From: anna@example.org\nFrom: anna@example.org", "From(Repeated(2))"),
+            ("From: junk <", "From(Malformed(Unpaired))"),
+        ],
+    );
+}
+
+#[test]
+fn preferring_send_as() {
+    let scene = Scene::with(|scene| scene.rules.prefer = Prefer::SendAs);
+    table(
+        &scene,
+        &[
+            ("From: both@example.org", "send-as; keep; both@example.org"),
+            ("From: behalf@example.org", "on-behalf; Anna <anna@example.org>"),
+        ],
+    );
+}
+
+#[test]
+fn delegation_not_enabled() {
+    let scene = Scene::with(|scene| scene.rules.grants.enabled = false);
+    table(
+        &scene,
+        &[
+            ("From: behalf@example.org", "NotAllowed(Author, <behalf@example.org>)"),
+            ("From: both@example.org", "send-as; keep; both@example.org"),
+        ],
+    );
+}
+
+#[test]
+fn unknown_authors() {
+    let scene = Scene::with(|scene| scene.rules.unknown_author = Choice::Accept);
+    table(
+        &scene,
+        &[
+            ("From: nobody@example.org", "unknown; keep"),
+            ("From: x@foreign.example\nSender: x@foreign.example", "unknown; remove"),
+            ("From: x@foreign.example, anna@example.org", "unknown+own; Anna <anna@example.org>"),
+            ("From: none@example.org", "NotAllowed(Author, <none@example.org>)"),
+        ],
+    );
+}
+
+#[test]
+fn redirected_mail() {
+    let scene = Scene::with(|scene| scene.rules.redirect = Choice::Accept);
+    table(
+        &scene,
+        &[
+            ("From: x@foreign.example\nResent-From: anna@example.org", "unknown; keep"),
+            ("From: x@foreign.example", "NotAllowed(Author, <x@foreign.example>)"),
+            ("From: none@example.org\nResent-From: anna@example.org", "NotAllowed(Author, <none@example.org>)"),
+            (
+                "From: x@foreign.example\nResent-From: behalf@example.org",
+                "NotAllowed(Author, <x@foreign.example>)",
+            ),
+        ],
+    );
+    table(
+        &Scene::new(),
+        &[
+            ("From: anna@example.org\nResent-From: behalf@example.org", "own; keep"),
+            ("From: anna@example.org\nResent-From: none@example.org", "NotAllowed(Resender, <none@example.org>)"),
+            ("From: anna@example.org\nResent-From: x@y.example", "NotAllowed(Resender, <x@y.example>)"),
+            ("From: anna@example.org\nResent-From: junk <", "ResentFrom(Unpaired)"),
+        ],
+    );
+}
+
+#[test]
+fn display_text() {
+    table(
+        &Scene::new(),
+        &[
+            ("From: \"anna@example.org\" <anna@example.org>", "own; keep"),
+            ("From: \"'a.adams@example.org'\" <anna@example.org>", "own; keep"),
+            ("From: \"behalf@example.org\" <anna@example.org>", "own; keep"),
+            ("From: \"x@foreign.example\" <anna@example.org>", "own; keep"),
+            ("From: \"none@example.org\" <anna@example.org>", "Shown(\"none@example.org\")"),
+            ("From: \"nobody@example.net\" <anna@example.org>", "Shown(\"nobody@example.net\")"),
+            ("From: \"a..b@example.org\" <anna@example.org>", "Shown(\"a..b@example.org\")"),
+            ("From: anna@example.org (none@example.org)", "Shown(\"none@example.org\")"),
+            ("From: =?utf-8?q?none=40example.org?= <anna@example.org>", "Shown(\"none@example.org\")"),
+            ("From: \"a\u{202e}b\" <anna@example.org>", "Misdirecting"),
+            ("From: =?utf-8?B?YeKArmI=?= <anna@example.org>", "Misdirecting"),
+            (
+                "From: anna@example.org\nResent-From: \"none@example.org\" <anna@example.org>",
+                "Shown(\"none@example.org\")",
+            ),
+        ],
+    );
+    let accepting = Scene::with(|scene| scene.rules.display_name_address = Choice::Accept);
+    table(
+        &accepting,
+        &[
+            ("From: \"none@example.org\" <anna@example.org>", "own; keep"),
+            ("From: \"a\u{202e}b\" <anna@example.org>", "Misdirecting"),
+        ],
+    );
+    let local = Scene::with(|scene| scene.rules.local_domains = vec!["foreign.example".into()]);
+    table(&local, &[("From: \"x@foreign.example\" <anna@example.org>", "Shown(\"x@foreign.example\")")]);
+    let many = (0..40).map(|i| format!("anna+{i}@example.org")).collect::<Vec<_>>().join(" ");
+    // More than are looked up count as not allowed.
+    table(&Scene::new(), &[(&format!("From: \"{many}\" <anna@example.org>"), "Shown(\"anna+16@example.org\")")]);
+}
+
+#[test]
+fn envelope_senders() {
+    for (from, mail_from, expected) in [
+        ("anna", "", "own; keep"),
+        ("anna", "a.adams+x@example.org", "own; keep"),
+        ("anna", "@relay.example:anna@example.org", "own; keep"),
+        ("anna", "behalf@example.org", "own; keep"),
+        ("anna", "none@example.org", "NotAllowed(EnvelopeSender, <none@example.org>)"),
+        ("anna", "cal@example.org", "NotAllowed(EnvelopeSender, <cal@example.org>)"),
+        ("anna", "x@foreign.example", "NotAllowed(EnvelopeSender, <x@foreign.example>)"),
+        ("anna", "plain", "ReversePath(\"plain\")"),
+        ("none", "", "NotAllowed(Author, <none@example.org>)"),
+        ("as", "", "send-as; keep"),
+        ("as", "as+x@example.net", "send-as; keep"),
+        ("as", "behalf@example.org", "send-as; keep; as@example.org"),
+    ] {
+        assert_eq!(Scene::new().says(&format!("From: {from}@example.org"), mail_from), expected, "{from} {mail_from}");
+    }
+    let unchecked = Scene::with(|scene| scene.rules.envelope.check = false);
+    assert_eq!(unchecked.says("From: anna@example.org", "none@example.org"), "own; keep");
+    assert_eq!(unchecked.says("From: anna@example.org", "plain"), "own; keep");
+    assert_eq!(unchecked.says("From: as@example.org", "plain"), "send-as; keep; as@example.org");
+}
+
+#[test]
+fn envelope_rewriting() {
+    use Return::*;
+    for (on_behalf, send_as, from, mail_from, envelope) in [
+        (Delegate, Keep, "behalf", "behalf@example.org", "; anna@example.org"),
+        (Delegate, Keep, "behalf", "a.adams@example.org", ""),
+        (Delegate, Keep, "behalf", "", ""),
+        (Principal, Keep, "behalf", "anna@example.org", "; behalf@example.org"),
+        (Principal, Keep, "behalf", "chief@example.org", ""),
+        (Keep, Keep, "behalf", "anna@example.org", ""),
+        (Principal, Keep, "as", "anna@example.org", ""),
+        (Keep, Principal, "as", "anna@example.org", "; as@example.org"),
+    ] {
+        let scene = Scene::with(|scene| {
+            scene.rules.envelope.on_behalf = on_behalf;
+            scene.rules.envelope.send_as = send_as;
+        });
+        let says = scene.says(&format!("From: {from}@example.org"), mail_from);
+        let start = if from == "as" { "send-as; keep" } else { "on-behalf; Anna <anna@example.org>" };
+        assert_eq!(says, format!("{start}{envelope}"), "{on_behalf:?} {send_as:?} {from} {mail_from}");
+    }
+}
+
+#[test]
+fn addresses_that_are_not_ascii() {
+    let utf8_anna = |parameters| {
+        Scene::with(|scene| {
+            let mut entry = company().swap_remove(0);
+            entry.mail = vec![address("\u{e4}nna@example.org")];
+            scene.submitter.entry = Some(Arc::new(entry));
+            scene.parameters = parameters;
+        })
+    };
+    let from = "From: behalf@example.org";
+    assert_eq!(utf8_anna(&["SMTPUTF8"]).says(from, ""), "on-behalf; Anna <\u{e4}nna@example.org>");
+    assert_eq!(utf8_anna(&[]).says(from, ""), "on-behalf; Anna <a.adams@example.org>");
+    assert_eq!(Scene::new().says("From: ütf@example.org", ""), "send-as; keep");
+    assert_eq!(Scene::new().says("From: ütf@example.org", OWN), "NeedsSmtpUtf8(<\u{fc}tf@example.org>)");
+}
+
+#[test]
+fn accounts() {
+    let account = |may_send: &[&str], envelope: &[&str]| {
+        let patterns = |list: &[&str]| list.iter().map(|text| Pattern::parse(text).unwrap()).collect();
+        Some(Arc::new(Account {
+            login: "scanner".into(),
+            may_send: patterns(may_send),
+            envelope: patterns(envelope),
+            mode: None,
+        }))
+    };
+    let scanner = |may_send: &[&str], envelope: &[&str]| {
+        Scene::with(|scene| {
+            scene.submitter =
+                Submitter { login: "scanner".into(), account: account(may_send, envelope), ..Default::default() }
+        })
+    };
+    let strict = scanner(&["scanner@example.org", "*@tickets.example"], &[]);
+    for (from, mail_from, expected) in [
+        ("scanner@example.org", "scanner@example.org", "own; keep"),
+        ("scanner+x@example.net", "", "own; keep"),
+        ("a@tickets.example", "b@tickets.example", "own; keep"),
+        ("none@example.org", "", "NotAllowed(Author, <none@example.org>)"),
+        ("scanner@example.org", "none@example.org", "NotAllowed(EnvelopeSender, <none@example.org>)"),
+        ("a@tickets.example, scanner@example.org", "", "own+own; - <scanner@example.org>"),
+        ("\"none@tickets.example\" <a@tickets.example>", "", "own; keep"),
+        ("\"none@example.org\" <a@tickets.example>", "", "Shown(\"none@example.org\")"),
+    ] {
+        assert_eq!(strict.says(&format!("From: {from}"), mail_from), expected, "{from} {mail_from}");
+    }
+    let open = scanner(&["*"], &["*"]);
+    assert_eq!(open.says("From: none@example.org", "x@foreign.example"), "own; keep");
+    assert_eq!(open.says("From: a@b.example, c@d.example", ""), "NoAddress");
+    let besides = Scene::with(|scene| scene.submitter.account = account(&["list@example.org"], &["*@bounce.example"]));
+    assert_eq!(besides.says("From: list@example.org", "x@bounce.example"), "own; keep");
+    assert_eq!(besides.says("From: behalf@example.org", ""), "on-behalf; Anna <anna@example.org>");
+}
+
+#[test]
+fn unknown_logins() {
+    let nobody = |choice| {
+        Scene::with(|scene| {
+            scene.submitter = Submitter { login: "nobody".into(), ..Default::default() };
+            scene.rules.unknown_submitter = choice;
+        })
+    };
+    assert_eq!(nobody(Choice::Refuse).says("From: x@foreign.example", ""), "UnknownLogin(\"nobody\")");
+    let accepted = nobody(Choice::Accept);
+    assert_eq!(accepted.says("From: behalf@example.org", ""), "NotAllowed(Author, <behalf@example.org>)");
+    assert_eq!(accepted.says("From: x@foreign.example", ""), "NotAllowed(Author, <x@foreign.example>)");
+}
+
+#[test]
+fn scheduling() {
+    let scene = |body| {
+        Scene::with(|scene| {
+            scene.rules.scheduling = true;
+            scene.body = body;
+        })
+    };
+    let calendar = |from: &str| format!("From: {from}@example.org\nContent-Type: text/calendar; method=REQUEST");
+    let plain = |from: &str| format!("From: {from}@example.org\nContent-Type: text/plain");
+    for (body, header, expected) in [
+        (Body::Unread, calendar("anna"), "own; keep"),
+        (Body::Unread, calendar("behalf"), "body [] true"),
+        (Body::Unread, calendar("as"), "body [] true"),
+        (Body::Unread, calendar("cal"), "body [<cal@example.org>] true"),
+        (Body::Unread, calendar("none"), "NotAllowed(Author, <none@example.org>)"),
+        (Body::Unread, plain("behalf"), "on-behalf; Anna <anna@example.org>"),
+        (Body::Unread, plain("cal"), "NotAllowed(Author, <cal@example.org>)"),
+        (Body::Ordinary, calendar("cal"), "NotAllowed(Author, <cal@example.org>)"),
+        (Body::Scheduling(vec![address("cal@example.org")]), calendar("cal"), "on-behalf; Anna <anna@example.org>"),
+        (
+            Body::Scheduling(vec![address("none@example.org")]),
+            calendar("cal"),
+            "NotAllowed(Author, <cal@example.org>)",
+        ),
+    ] {
+        assert_eq!(scene(body).says(&header, ""), expected, "{header}");
+    }
+    let granted_only = scene(Body::Unread);
+    let header = calendar("anna");
+    assert_eq!(granted_only.says(&header, "cal@example.org"), "body [<cal@example.org>] false");
+}
+
+#[test]
+fn what_was_never_asked_is_not_allowed() {
+    let mut header = Header::default();
+    header.add(b"From", b"behalf@example.org");
+    let message = Message::new("anna".into(), Envelope::read([&b"<>"[..]].into_iter()), &header);
+    let facts = Facts { submitter: Scene::new().submitter, owners: Owners::default() };
+    let refused = Refusal::NotAllowed(Role::Author, address("behalf@example.org"));
+    assert_eq!(decide(&message, &facts, &rules(), &Body::Unread), Answer::Decided(Verdict::Refuse(refused)));
+}
+
+#[test]
+fn names_fit_to_be_shown() {
+    let named = |name: &str| {
+        let scene = Scene::with(|scene| {
+            let mut entry = company().swap_remove(0);
+            entry.name = Some(name.to_owned());
+            scene.submitter.entry = Some(Arc::new(entry));
+        });
+        scene.says("From: behalf@example.org", "")
+    };
+    for (name, shown) in [
+        ("Anna Adams", "Anna Adams"),
+        (" Anna\r\n\u{202e}Adams ", "AnnaAdams"),
+        ("boss@example.org", "-"),
+        ("boss\u{ff20}example.org", "-"),
+        ("=?utf-8?q?boss=40example.org?=", "-"),
+        ("", "-"),
+        (&"ä".repeat(100), &*"ä".repeat(64)),
+    ] {
+        assert_eq!(named(name), format!("on-behalf; {shown} <anna@example.org>"));
+    }
+}
