@@ -155,13 +155,21 @@ fn take_escape<'a>(text: &'a str, value: &mut Vec<u8>) -> Result<&'a str, DnErro
     Ok(chars.as_str())
 }
 
-/// RFC 4518: compatibility forms and case folded, runs of white space squeezed; then escaped again, so that one
-/// value cannot pass for two.
+/// RFC 4518 sections 2.2 and 2.3: compatibility forms and case folded.
+pub(crate) fn fold_case(value: &str) -> String {
+    value.nfkc().flat_map(char::to_lowercase).nfkc().collect()
+}
+
+/// What `caseIgnoreMatch` compares: folded, and runs of white space squeezed (RFC 4518 section 2.6.1).
+pub(crate) fn fold(value: &str) -> String {
+    fold_case(value).split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// A folded value, escaped again, so that one value cannot pass for two.
 fn prepare(value: &str) -> String {
-    let folded: String = value.nfkc().flat_map(char::to_lowercase).nfkc().collect();
-    let squeezed = folded.split_whitespace().collect::<Vec<_>>().join(" ");
-    let mut canonical = String::with_capacity(squeezed.len());
-    for c in squeezed.chars() {
+    let folded = fold(value);
+    let mut canonical = String::with_capacity(folded.len());
+    for c in folded.chars() {
         if matches!(c, ',' | '+' | '=' | '\\') {
             canonical.push('\\');
         }
