@@ -14,6 +14,7 @@ use crate::grant::{Entry, Membership};
 
 pub mod filter;
 pub mod ldif;
+pub mod record;
 pub mod schema;
 
 /// The most members that one question names: it bounds the size of a filter.
