@@ -1,0 +1,173 @@
+//! From a record to an [`Entry`], by a schema: the same for every directory.
+//!
+//! A value that cannot be used (an address that is none) is left out, so that one mistake does not take a person's
+//! other rights away, and told as a [`Doubt`].
+
+use std::fmt;
+use std::str::from_utf8;
+
+use crate::address::{Address, AddressError};
+use crate::directory::record::Record;
+use crate::directory::schema::Schema;
+use crate::dn::{Dn, DnError};
+use crate::grant::{Delegate, Entry, Grant, Right};
+
+/// A value that is not used.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Doubt {
+    /// The entry that has it.
+    pub dn: Dn,
+    /// In this attribute.
+    pub attribute: String,
+    /// As it stands there.
+    pub value: String,
+    /// Why it is not used.
+    pub reason: Doubtful,
+}
+
+/// Why a value is not used.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum Doubtful {
+    /// It should be a mail address.
+    #[error("it is not a mail address: {0}")]
+    Address(AddressError),
+    /// It should be a boolean.
+    #[error("it is neither TRUE nor FALSE")]
+    Boolean,
+    /// It should be a distinguished name.
+    #[error("{0}")]
+    Name(#[from] DnError),
+    /// It should be text.
+    #[error("it is not UTF-8")]
+    NotText,
+}
+
+impl fmt::Display for Doubt {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { dn, attribute, value, reason } = self;
+        write!(f, "{attribute} of {dn} has a value that is not used: {value:?}: {reason}")
+    }
+}
+
+/// Reads a record.
+pub(crate) struct Reader<'a> {
+    schema: &'a Schema,
+    record: &'a Record,
+    doubts: Vec<Doubt>,
+}
+
+impl<'a> Reader<'a> {
+    /// Nothing is read yet.
+    pub(crate) fn new(schema: &'a Schema, record: &'a Record) -> Self {
+        Self { schema, record, doubts: Vec::new() }
+    }
+
+    /// What could not be used so far.
+    pub(crate) fn into_doubts(self) -> Vec<Doubt> {
+        self.doubts
+    }
+
+    /// The entry. Logins are a person's alone: what else has an attribute like `mail` does not log in with it.
+    pub(crate) fn entry(&mut self) -> Entry {
+        let schema = self.schema;
+        let is_person = schema.person.matches(self.record);
+        Entry {
+            dn: self.record.dn.clone(),
+            name: self.name(),
+            mail: self.mail(),
+            aliases: self.addresses(&schema.alias).into_iter().map(|(_, alias)| alias).collect(),
+            logins: if is_person { self.logins() } else { Vec::new() },
+            enabled: self.enabled(),
+            grants: self.grants(),
+        }
+    }
+
+    /// The values of the attributes that are text, in order, each with its attribute. White space around one means
+    /// nothing, as to servers (RFC 4518 section 2.6.1).
+    pub(crate) fn texts(&mut self, attributes: &'a [String]) -> Vec<(&'a str, &'a str)> {
+        let record = self.record;
+        let mut texts = Vec::new();
+        for attribute in attributes {
+            for value in record.values(attribute) {
+                match from_utf8(value) {
+                    Ok(text) => texts.push((attribute.as_str(), text.trim())),
+                    Err(_) => self.doubt(attribute, &String::from_utf8_lossy(value), Doubtful::NotText),
+                }
+            }
+        }
+        texts
+    }
+
+    /// Notes a value that is not used.
+    pub(crate) fn doubt(&mut self, attribute: &str, value: &str, reason: Doubtful) {
+        let dn = self.record.dn.clone();
+        self.doubts.push(Doubt { dn, attribute: attribute.to_owned(), value: value.to_owned(), reason });
+    }
+
+    fn name(&mut self) -> Option<String> {
+        let mut names = self.texts(&self.schema.display_name).into_iter();
+        names.find(|(_, name)| !name.is_empty()).map(|(_, name)| name.to_owned())
+    }
+
+    fn logins(&mut self) -> Vec<String> {
+        self.texts(&self.schema.login).into_iter().map(|(_, login)| login.to_owned()).collect()
+    }
+
+    /// The values of the address attributes, the primary first: the one that is a login too, else the smallest by
+    /// bytes, which is the only one if there is but one.
+    fn mail(&mut self) -> Vec<Address> {
+        let schema = self.schema;
+        let mut mail = self.addresses(&schema.address);
+        let is_address =
+            |attribute: &str| schema.address.iter().any(|own| own.eq_ignore_ascii_case(attribute));
+        let logins = self.texts(&schema.login).into_iter().filter(|(attribute, _)| !is_address(attribute));
+        let logins: Vec<_> = logins.filter_map(|(_, login)| Address::parse(login).ok()).collect();
+        mail.sort_by_key(|(text, address)| (!logins.contains(address), *text));
+        mail.into_iter().map(|(_, address)| address).collect()
+    }
+
+    /// The addresses in the attributes, each with its text.
+    fn addresses(&mut self, attributes: &'a [String]) -> Vec<(&'a str, Address)> {
+        let mut addresses = Vec::new();
+        for (attribute, text) in self.texts(attributes) {
+            match Address::parse(text) {
+                Ok(address) => addresses.push((text, address)),
+                Err(error) => self.doubt(attribute, text, Doubtful::Address(error)),
+            }
+        }
+        addresses
+    }
+
+    /// Of contradicting values, which a server's schema does not allow, `FALSE` counts.
+    fn enabled(&mut self) -> Option<bool> {
+        let mut enabled = None;
+        for (attribute, text) in self.texts(&self.schema.enabled) {
+            match boolean(text) {
+                Some(value) => enabled = Some(enabled.unwrap_or(true) && value),
+                None => self.doubt(attribute, text, Doubtful::Boolean),
+            }
+        }
+        enabled
+    }
+
+    fn grants(&mut self) -> Vec<Grant> {
+        let schema = self.schema;
+        let lists = [
+            (Right::SendAs, &schema.send_as),
+            (Right::SendOnBehalf, &schema.send_on_behalf),
+            (Right::Schedule, &schema.schedule),
+        ];
+        let mut grants = Vec::new();
+        for (right, attributes) in lists {
+            let texts = self.texts(attributes).into_iter();
+            grants.extend(texts.map(|(_, text)| Grant { right, delegate: Delegate::parse(text) }));
+        }
+        grants
+    }
+}
+
+/// RFC 4517 section 3.3.3, in any case.
+fn boolean(text: &str) -> Option<bool> {
+    let is = |name| text.eq_ignore_ascii_case(name);
+    if is("TRUE") { Some(true) } else { is("FALSE").then_some(false) }
+}
