@@ -3,6 +3,7 @@
 
 pub mod actions;
 pub mod address;
+pub mod config;
 pub mod directory;
 pub mod display;
 pub mod dn;

@@ -1,0 +1,69 @@
+//! Keys whose feature is not in this version: they are checked like all others, and what asks for the feature is an
+//! error that says so. What turns it off, or only shapes it, is accepted.
+
+use super::fault::Fault;
+use super::table::Table;
+use super::value::{BODY_SIZE, COPY_ADDRESS, HOST_PORT, NEGATIVE_TTL, STALE, TTL};
+
+pub(super) fn check(root: &Table<'_>) {
+    cache(&root.table("cache"));
+    on_behalf_display(&root.table("policy"));
+    denied(&root.table("denied"));
+    scheduling(&root.table("scheduling"));
+    sent_copy(&root.table("sent_copy"));
+    metrics(&root.table("metrics"));
+}
+
+/// A file is held in memory as it is: there is nothing to cache, now or later.
+fn cache(table: &Table<'_>) {
+    table.text("ttl", &TTL);
+    table.text("negative_ttl", &NEGATIVE_TTL);
+    table.text("stale", &STALE);
+    table.number("capacity", 1..=100_000_000);
+    table.flag("watch");
+}
+
+fn on_behalf_display(table: &Table<'_>) {
+    if table.is("on_behalf_display", "name") {
+        return not_yet(table, "on_behalf_display", r#""name" is"#, r#"allowed is "none""#);
+    }
+    table.choice("on_behalf_display", &[("none", ())]);
+}
+
+fn denied(table: &Table<'_>) {
+    let relay = table.text("relay", &HOST_PORT).is_some();
+    if table.is("action", "bounce") {
+        return not_yet(table, "action", r#""bounce" is"#, r#"allowed is "reject""#);
+    }
+    table.choice("action", &[("reject", ())]);
+    if relay {
+        not_yet(table, "relay", "bounces are", "remove it");
+    }
+}
+
+fn scheduling(table: &Table<'_>) {
+    for key in ["enabled", "check_own"] {
+        if table.flag(key) == Some(true) {
+            not_yet(table, key, "scheduling is", "allowed is false");
+        }
+    }
+    table.text("max_body", &BODY_SIZE);
+}
+
+fn sent_copy(table: &Table<'_>) {
+    table.flag("on_behalf");
+    table.flag("send_as");
+    if table.text("address", &COPY_ADDRESS).is_some() {
+        not_yet(table, "address", "copies for the principal are", "remove it");
+    }
+}
+
+fn metrics(table: &Table<'_>) {
+    if table.text("listen", &HOST_PORT).is_some() {
+        not_yet(table, "listen", "metrics are", "remove it");
+    }
+}
+
+fn not_yet(table: &Table<'_>, key: &str, what: &str, instead: &'static str) {
+    table.complain(key, Fault::NotYet { what: what.to_owned(), instead });
+}
