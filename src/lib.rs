@@ -1,14 +1,37 @@
 //! delegation-milter: send on behalf and send as, for Postfix.
+//!
+//! For each message that somebody logged in to send, it looks up who may write for whom, and lets the message pass, sets
+//! `Sender`, or refuses it. A map of the crate:
+//!
+//! - The core is plain values; it knows neither the milter protocol nor LDAP. [`address`] compares addresses, [`dn`]
+//!   names of entries, [`mailbox`] reads From, [`display`] looks at display text, [`message`] is what a message claims,
+//!   [`grant`] what the directory grants, [`policy`] decides, [`actions`] plans what changes, [`reply`] says it.
+//! - [`directory`] is what we ask of the world: a trait, and the file that answers it.
+//! - [`config`] is a configuration that cannot be wrong; [`site`] is one in force.
+//! - The milter's edge: [`listener`] accepts connections, [`callbacks`] translates the protocol, [`session`] remembers a
+//!   message and has it judged, [`transactions`] counts what is under way, [`serve()`] runs it all.
+//! - [`admin`] is the administrator's edge.
 #![cfg_attr(test, allow(clippy::too_many_lines, reason = "tables of cases are long"))]
 
 pub mod actions;
 pub mod address;
+pub mod admin;
+pub mod callbacks;
 pub mod config;
 pub mod directory;
 pub mod display;
 pub mod dn;
+mod gather;
 pub mod grant;
+pub mod listener;
+pub mod logging;
 pub mod mailbox;
 pub mod message;
 pub mod policy;
 pub mod reply;
+mod serve;
+pub mod session;
+pub mod site;
+pub mod transactions;
+
+pub use serve::{ServeError, open, serve};

@@ -3,9 +3,7 @@
 use super::*;
 use crate::address::Pattern;
 use crate::dn::Dn;
-use crate::grant::{
-    Account, Context, DecidedBy, Delegate, Grant, Membership, Owners, Right, Submitter,
-};
+use crate::grant::{Account, Context, DecidedBy, Delegate, Grant, Membership, Owners, Right, Submitter};
 use crate::message::{Envelope, Header};
 
 fn address(text: &str) -> Address {
@@ -189,7 +187,10 @@ fn authors_who_granted_something() {
             ("From: group@example.org", "on-behalf; Anna <anna@example.org>"),
             ("From: behalf@example.org\nSender: anna@example.org", "on-behalf; keep"),
             ("From: behalf@example.org\nSender: Anna <a.adams@example.org>", "on-behalf; keep"),
-            ("From: behalf@example.org\nSender: X <a.adams@example.org>", "on-behalf; Anna <a.adams@example.org>"),
+            (
+                "From: behalf@example.org\nSender: X <a.adams@example.org>",
+                "on-behalf; Anna <a.adams@example.org>",
+            ),
             ("From: behalf@example.org\nSender: behalf@example.org", "on-behalf; Anna <anna@example.org>"),
             ("From: behalf@example.org\nSender: a@b\nSender: a@b", "on-behalf; Anna <anna@example.org>"),
             ("From: as@example.org", "send-as; keep; as@example.org"),
@@ -223,7 +224,10 @@ fn refused_authors() {
             ("From: anna@example.org, none@example.org", "NotAllowed(Author, <none@example.org>)"),
             ("From: as@example.org, none@example.org", "NotAllowed(Author, <none@example.org>)"),
             ("From: none@example.org\nSender: anna@example.org", "NotAllowed(Author, <none@example.org>)"),
-            ("From: none@example.org\nResent-From: anna@example.org", "NotAllowed(Author, <none@example.org>)"),
+            (
+                "From: none@example.org\nResent-From: anna@example.org",
+                "NotAllowed(Author, <none@example.org>)",
+            ),
             ("To: x", "From(Missing)"),
             ("From: anna@example.org\nFrom: anna@example.org", "From(Repeated(2))"),
             ("From: junk <", "From(Malformed(Unpaired))"),
@@ -277,7 +281,10 @@ fn redirected_mail() {
         &[
             ("From: x@foreign.example\nResent-From: anna@example.org", "unknown; keep"),
             ("From: x@foreign.example", "NotAllowed(Author, <x@foreign.example>)"),
-            ("From: none@example.org\nResent-From: anna@example.org", "NotAllowed(Author, <none@example.org>)"),
+            (
+                "From: none@example.org\nResent-From: anna@example.org",
+                "NotAllowed(Author, <none@example.org>)",
+            ),
             (
                 "From: x@foreign.example\nResent-From: behalf@example.org",
                 "NotAllowed(Author, <x@foreign.example>)",
@@ -288,7 +295,10 @@ fn redirected_mail() {
         &Scene::new(),
         &[
             ("From: anna@example.org\nResent-From: behalf@example.org", "own; keep"),
-            ("From: anna@example.org\nResent-From: none@example.org", "NotAllowed(Resender, <none@example.org>)"),
+            (
+                "From: anna@example.org\nResent-From: none@example.org",
+                "NotAllowed(Resender, <none@example.org>)",
+            ),
             ("From: anna@example.org\nResent-From: x@y.example", "NotAllowed(Resender, <x@y.example>)"),
             ("From: anna@example.org\nResent-From: junk <", "ResentFrom(Unpaired)"),
         ],
@@ -329,7 +339,10 @@ fn display_text() {
     table(&local, &[("From: \"x@foreign.example\" <anna@example.org>", "Shown(\"x@foreign.example\")")]);
     let many = (0..40).map(|i| format!("anna+{i}@example.org")).collect::<Vec<_>>().join(" ");
     // More than are looked up count as not allowed.
-    table(&Scene::new(), &[(&format!("From: \"{many}\" <anna@example.org>"), "Shown(\"anna+16@example.org\")")]);
+    table(
+        &Scene::new(),
+        &[(&format!("From: \"{many}\" <anna@example.org>"), "Shown(\"anna+16@example.org\")")],
+    );
 }
 
 #[test]
@@ -348,7 +361,11 @@ fn envelope_senders() {
         ("as", "as+x@example.net", "send-as; keep"),
         ("as", "behalf@example.org", "send-as; keep; as@example.org"),
     ] {
-        assert_eq!(Scene::new().says(&format!("From: {from}@example.org"), mail_from), expected, "{from} {mail_from}");
+        assert_eq!(
+            Scene::new().says(&format!("From: {from}@example.org"), mail_from),
+            expected,
+            "{from} {mail_from}"
+        );
     }
     let unchecked = Scene::with(|scene| scene.rules.envelope.check = false);
     assert_eq!(unchecked.says("From: anna@example.org", "none@example.org"), "own; keep");
@@ -409,8 +426,11 @@ fn accounts() {
     };
     let scanner = |may_send: &[&str], envelope: &[&str]| {
         Scene::with(|scene| {
-            scene.submitter =
-                Submitter { login: "scanner".into(), account: account(may_send, envelope), ..Default::default() }
+            scene.submitter = Submitter {
+                login: "scanner".into(),
+                account: account(may_send, envelope),
+                ..Default::default()
+            }
         })
     };
     let strict = scanner(&["scanner@example.org", "*@tickets.example"], &[]);
@@ -429,7 +449,8 @@ fn accounts() {
     let open = scanner(&["*"], &["*"]);
     assert_eq!(open.says("From: none@example.org", "x@foreign.example"), "own; keep");
     assert_eq!(open.says("From: a@b.example, c@d.example", ""), "NoAddress");
-    let besides = Scene::with(|scene| scene.submitter.account = account(&["list@example.org"], &["*@bounce.example"]));
+    let besides =
+        Scene::with(|scene| scene.submitter.account = account(&["list@example.org"], &["*@bounce.example"]));
     assert_eq!(besides.says("From: list@example.org", "x@bounce.example"), "own; keep");
     assert_eq!(besides.says("From: behalf@example.org", ""), "on-behalf; Anna <anna@example.org>");
 }
@@ -456,7 +477,8 @@ fn scheduling() {
             scene.body = body;
         })
     };
-    let calendar = |from: &str| format!("From: {from}@example.org\nContent-Type: text/calendar; method=REQUEST");
+    let calendar =
+        |from: &str| format!("From: {from}@example.org\nContent-Type: text/calendar; method=REQUEST");
     let plain = |from: &str| format!("From: {from}@example.org\nContent-Type: text/plain");
     for (body, header, expected) in [
         (Body::Unread, calendar("anna"), "own; keep"),
@@ -467,7 +489,11 @@ fn scheduling() {
         (Body::Unread, plain("behalf"), "on-behalf; Anna <anna@example.org>"),
         (Body::Unread, plain("cal"), "NotAllowed(Author, <cal@example.org>)"),
         (Body::Ordinary, calendar("cal"), "NotAllowed(Author, <cal@example.org>)"),
-        (Body::Scheduling(vec![address("cal@example.org")]), calendar("cal"), "on-behalf; Anna <anna@example.org>"),
+        (
+            Body::Scheduling(vec![address("cal@example.org")]),
+            calendar("cal"),
+            "on-behalf; Anna <anna@example.org>",
+        ),
         (
             Body::Scheduling(vec![address("none@example.org")]),
             calendar("cal"),

@@ -5,8 +5,8 @@
 
 use crate::policy::{Refusal, Role};
 
-/// The longest text quoted in a reply or a log line, in octets. A reply line has 512 (RFC 5321 section 4.5.3.1.5) and
-/// holds two of them.
+/// The longest text quoted in a reply or a log line, in octets. A reply line has 512 (RFC 5321 section 4.5.3.1.5), and
+/// holds the contact besides.
 const MAX_QUOTE: usize = 160;
 
 /// An SMTP reply (RFC 5321 section 4.2) with its enhanced status code (RFC 3463).
@@ -26,13 +26,15 @@ impl std::fmt::Display for Reply {
     }
 }
 
-/// What the submitter is told of a refusal. `contact` is whom a refused person may ask; empty for nobody.
+/// What the submitter is told of a refusal. `contact` is whom a refused person may ask (`denied.contact`, printable
+/// ASCII); empty for nobody.
 pub fn refusal(refusal: &Refusal, contact: &str) -> Reply {
-    let ask = if contact.is_empty() { String::new() } else { format!("; ask {}", printable(contact)) };
+    let ask = if contact.is_empty() { String::new() } else { format!("; ask {contact}") };
     let reply = |code, status, text: String| Reply { code, status, text };
     match refusal {
         Refusal::UnknownLogin(login) => {
-            let text = format!("the login {} may not send mail here: nothing is known of it{ask}", printable(login));
+            let text =
+                format!("the login {} may not send mail here: nothing is known of it{ask}", printable(login));
             reply("550", "5.7.1", text)
         }
         Refusal::From(error) => reply("554", "5.6.0", error.to_string()),
@@ -47,12 +49,15 @@ pub fn refusal(refusal: &Refusal, contact: &str) -> Reply {
             let text = format!("<{address}>: you may not send as or on behalf of this address{place}{ask}");
             reply("550", "5.7.1", text)
         }
-        Refusal::ReversePath(text) => {
-            reply("553", "5.1.7", format!("<{}>: MAIL FROM must be an address with a domain", printable(text)))
-        }
+        Refusal::ReversePath(text) => reply(
+            "553",
+            "5.1.7",
+            format!("<{}>: MAIL FROM must be an address with a domain", printable(text)),
+        ),
         Refusal::Shown(text) => {
             let text = printable(text);
-            let text = format!("the display name shows {text}, an address that you may not use; take it out{ask}");
+            let text =
+                format!("the display name shows {text}, an address that you may not use; take it out{ask}");
             reply("550", "5.7.1", text)
         }
         Refusal::Misdirecting => {
@@ -61,10 +66,15 @@ pub fn refusal(refusal: &Refusal, contact: &str) -> Reply {
         }
         Refusal::NeedsSmtpUtf8(address) => {
             let address = printable(&address.to_string());
-            reply("550", "5.6.7", format!("<{address}> must be written into the message, which needs SMTPUTF8"))
+            reply(
+                "550",
+                "5.6.7",
+                format!("<{address}> must be written into the message, which needs SMTPUTF8"),
+            )
         }
         Refusal::NoAddress => {
-            let text = format!("the message needs a Sender, and the directory has no mail address for you{ask}");
+            let text =
+                format!("the message needs a Sender, and the directory has no mail address for you{ask}");
             reply("550", "5.7.1", text)
         }
     }
@@ -84,7 +94,11 @@ pub fn ending() -> Reply {
 
 /// What mail without a login is told where `unauthenticated = "refuse"` (RFC 4954 section 6).
 pub fn unauthenticated() -> Reply {
-    Reply { code: "530", status: "5.7.0", text: "authentication required; log in to send mail here".to_owned() }
+    Reply {
+        code: "530",
+        status: "5.7.0",
+        text: "authentication required; log in to send mail here".to_owned(),
+    }
 }
 
 /// Text from a message or a directory, fit for a reply or a log line: printable ASCII, everything else escaped as
@@ -147,11 +161,7 @@ mod tests {
                 "",
                 "554 5.6.0 the From field holds text that is not part of an address; quote the display name",
             ),
-            (
-                Refusal::ResentFrom(FieldError::Empty),
-                "",
-                "554 5.6.0 the Resent-From field names no mailbox",
-            ),
+            (Refusal::ResentFrom(FieldError::Empty), "", "554 5.6.0 the Resent-From field names no mailbox"),
             (
                 Refusal::ReversePath("plain".into()),
                 "",

@@ -41,11 +41,58 @@ const LEGAL: &[&str] = &[
 
 /// What mutations put in: everything that some reader treats in a way of its own.
 const PIECES: &[&str] = &[
-    "<", ">", ",", ";", ":", "@", "\"", "\\", "(", ")", "[", "]", ".", " ", "\t", "\n ", "=?", "?=", "=?utf-8?q?",
-    "=40", "=3C", "'", "%", "!", "+", "\u{0}", "\r", "\u{7f}", "\u{a0}", "\u{200b}", "\u{202e}", "\u{2028}",
-    "\u{ff20}", "é", "boss", "boss@example.org", "<boss@example.org>", "\"boss@example.org\"", "(boss@example.org)",
-    ",boss@example.org", "=?utf-8?q?boss=40example.org?=", "=?utf-8?B?PGJvc3NAZXhhbXBsZS5vcmc+?=", "mailto:",
-    "@a.example:", "\\\"", "\\(", "\\)", "()", "\"\"", "<>", "x ", "Team:",
+    "<",
+    ">",
+    ",",
+    ";",
+    ":",
+    "@",
+    "\"",
+    "\\",
+    "(",
+    ")",
+    "[",
+    "]",
+    ".",
+    " ",
+    "\t",
+    "\n ",
+    "=?",
+    "?=",
+    "=?utf-8?q?",
+    "=40",
+    "=3C",
+    "'",
+    "%",
+    "!",
+    "+",
+    "\u{0}",
+    "\r",
+    "\u{7f}",
+    "\u{a0}",
+    "\u{200b}",
+    "\u{202e}",
+    "\u{2028}",
+    "\u{ff20}",
+    "é",
+    "boss",
+    "boss@example.org",
+    "<boss@example.org>",
+    "\"boss@example.org\"",
+    "(boss@example.org)",
+    ",boss@example.org",
+    "=?utf-8?q?boss=40example.org?=",
+    "=?utf-8?B?PGJvc3NAZXhhbXBsZS5vcmc+?=",
+    "mailto:",
+    "@a.example:",
+    "\\\"",
+    "\\(",
+    "\\)",
+    "()",
+    "\"\"",
+    "<>",
+    "x ",
+    "Team:",
 ];
 
 fn values() -> Vec<String> {
@@ -98,8 +145,14 @@ fn shows_somebody_else(shown: &str, authors: &[Address]) -> bool {
 }
 
 fn report(reader: &str, differences: &[(String, String)]) {
-    let shown: Vec<_> = differences.iter().take(20).map(|(value, read)| format!("{value:?} as {read:?}")).collect();
-    assert!(differences.is_empty(), "{reader} reads {} values otherwise:\n{}", differences.len(), shown.join("\n"));
+    let shown: Vec<_> =
+        differences.iter().take(20).map(|(value, read)| format!("{value:?} as {read:?}")).collect();
+    assert!(
+        differences.is_empty(),
+        "{reader} reads {} values otherwise:\n{}",
+        differences.len(),
+        shown.join("\n")
+    );
 }
 
 #[test]

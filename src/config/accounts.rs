@@ -28,11 +28,17 @@ impl Accounts {
     }
 }
 
+impl FromIterator<Account> for Accounts {
+    fn from_iter<T: IntoIterator<Item = Account>>(accounts: T) -> Self {
+        let by_login = |account: Account| (account.login.to_ascii_lowercase(), Arc::new(account));
+        Self(accounts.into_iter().map(by_login).collect())
+    }
+}
+
 pub(super) fn read(root: &Table<'_>) -> Accounts {
     let mut logins = Unique::new("each login has one [[account]]");
     let accounts = root.tables("account");
-    let accounts = accounts.iter().filter_map(|table| account(table, &mut logins));
-    Accounts(accounts.map(|account| (account.login.to_ascii_lowercase(), Arc::new(account))).collect())
+    accounts.iter().filter_map(|table| account(table, &mut logins)).collect()
 }
 
 fn account(table: &Table<'_>, logins: &mut Unique<String>) -> Option<Account> {

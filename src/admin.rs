@@ -1,0 +1,3 @@
+//! The administrator's edge: commands that answer questions about the rules in force.
+
+pub mod explain;

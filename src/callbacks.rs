@@ -1,0 +1,218 @@
+//! The stages of the milter protocol: decode what arrives, call the session, apply what it returns.
+//!
+//! Negotiation asks for no more than is needed (Postfix, `MILTER_README`). Over TCP the DATA event is kept: with it
+//! negotiated away, Nagle's algorithm and delayed acknowledgements stall every message for 40 ms.
+
+use std::ffi::{CStr, CString};
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+
+use futures_util::FutureExt;
+use indymilter::{
+    ActionError, Actions, Callbacks, Context, ContextActions, EomContext, MacroStage, NegotiateContext,
+    ProtoOpts, SetErrorReply, SmtpReply, Status,
+};
+use tracing::error;
+
+use crate::actions::{FieldBody, Modification, SENDER};
+use crate::directory::Directory;
+use crate::listener::Transport;
+use crate::message::Envelope;
+use crate::reply::{self, Reply, printable};
+use crate::session::{Outcome, Session};
+use crate::site::{Current, Site};
+use crate::transactions::Transactions;
+
+/// What a connection remembers.
+pub struct Connection<D> {
+    session: Session<D>,
+    /// What the MTA agreed to.
+    options: ProtoOpts,
+}
+
+/// What all connections share.
+struct Shared<D> {
+    site: Current<D>,
+    transactions: Transactions,
+    transport: Transport,
+}
+
+/// The stages, for connections that arrive over `transport`.
+pub fn callbacks<D: Directory + 'static>(
+    site: Current<D>,
+    transactions: Transactions,
+    transport: Transport,
+) -> Callbacks<Connection<D>> {
+    let shared = Arc::new(Shared { site, transactions, transport });
+    Callbacks::new()
+        .on_negotiate(move |context, actions, options| {
+            let shared = shared.clone();
+            Box::pin(async move { negotiate(context, &shared, actions, options) })
+        })
+        .on_mail(|context, arguments| Box::pin(async move { guarded(context, |c| mail(c, &arguments)) }))
+        .on_data(|_| Box::pin(async { Status::Continue }))
+        .on_header(|context, name, body| {
+            Box::pin(async move { guarded(context, |c| header(c, &name, &body)) })
+        })
+        .on_eoh(|context| Box::pin(end_of_header(context)))
+        .on_body(|context, _| Box::pin(async move { skip_body(context) }))
+        .on_eom(|context| Box::pin(end_of_message(context)))
+        .on_abort(|context| Box::pin(async move { abort(context) }))
+}
+
+/// Asks for the steps and actions that are needed, as far as the MTA offers them. Steps that it does not let us skip
+/// are answered and do nothing.
+fn negotiate<D: Directory>(
+    context: &mut NegotiateContext<Connection<D>>,
+    shared: &Shared<D>,
+    actions: Actions,
+    offered: ProtoOpts,
+) -> Status {
+    let mut wanted = ProtoOpts::NO_CONNECT
+        | ProtoOpts::NO_HELO
+        | ProtoOpts::NO_RCPT
+        | ProtoOpts::NO_UNKNOWN
+        | ProtoOpts::NO_BODY
+        | ProtoOpts::NOREPLY_HEADER
+        | ProtoOpts::LEADING_SPACE
+        | ProtoOpts::SKIP;
+    if shared.transport == Transport::Unix {
+        wanted |= ProtoOpts::NO_DATA;
+    }
+    let options = wanted & offered;
+    context.requested_opts = options;
+    // What is assigned is what is asked for: the field starts as everything that the MTA offers.
+    context.requested_actions = needed(&shared.site.borrow()) & actions;
+    // Asked for by name, they come whatever `milter_mail_macros` says. {mail_addr} is always defined, so the macros
+    // of MAIL are never empty: an empty packet would leave the login of the message before in place.
+    context.requested_macros.insert(MacroStage::Mail, c"{auth_authen} {mail_addr}".to_owned());
+    let session = Session::new(shared.site.clone(), shared.transactions.clone());
+    context.data = Some(Connection { session, options });
+    Status::Continue
+}
+
+/// The actions that the configuration can need.
+fn needed<D>(site: &Site<D>) -> Actions {
+    if !site.may_change() {
+        return Actions::empty();
+    }
+    let header = Actions::ADD_HEADER | Actions::CHANGE_HEADER;
+    if site.may_change_envelope() { header | Actions::CHANGE_SENDER } else { header }
+}
+
+fn mail<D: Directory>(context: &mut Context<Connection<D>>, arguments: &[CString]) -> Status {
+    let login = context.macros.get(c"{auth_authen}").map(|login| login.to_string_lossy().into_owned());
+    let envelope = Envelope::read(arguments.iter().map(|argument| argument.as_bytes()));
+    let Some(connection) = &mut context.data else { return Status::Tempfail };
+    let outcome = connection.session.mail(login, envelope);
+    status(outcome, &mut context.reply)
+}
+
+fn header<D: Directory>(context: &mut Context<Connection<D>>, name: &CStr, body: &CStr) -> Status {
+    let Some(connection) = &mut context.data else { return Status::Tempfail };
+    connection.session.header(name.to_bytes(), body.to_bytes());
+    if connection.options.contains(ProtoOpts::NOREPLY_HEADER) { Status::Noreply } else { Status::Continue }
+}
+
+async fn end_of_header<D: Directory>(context: &mut Context<Connection<D>>) -> Status {
+    let queue_id = context.macros.get(c"i").map(|id| id.to_string_lossy().into_owned()).unwrap_or_default();
+    let Some(connection) = &mut context.data else { return Status::Tempfail };
+    let outcome = AssertUnwindSafe(connection.session.end_of_header(&queue_id)).catch_unwind().await;
+    status(outcome.unwrap_or_else(|_| fault()), &mut context.reply)
+}
+
+/// The body is never needed; one chunk of it comes only if the MTA does not offer to leave it out.
+fn skip_body<D>(context: &Context<Connection<D>>) -> Status
+where
+    D: Directory,
+{
+    let skips = context.data.as_ref().is_some_and(|connection| connection.options.contains(ProtoOpts::SKIP));
+    if skips { Status::Skip } else { Status::Continue }
+}
+
+/// Applies all modifications, or defers the message: Postfix applies none of them then.
+async fn end_of_message<D: Directory>(context: &mut EomContext<Connection<D>>) -> Status {
+    let due = context.data.as_mut().and_then(|connection| {
+        let space = if connection.options.contains(ProtoOpts::LEADING_SPACE) { " " } else { "" };
+        connection.session.modifications().map(|(modifications, open)| (modifications, open, space))
+    });
+    let Some((modifications, _open, space)) = due else {
+        return status(Outcome::Refuse(reply::temporary()), &mut context.reply);
+    };
+    for modification in &modifications {
+        if let Err(error) = apply(&context.actions, modification, space).await {
+            error!(reason = %printable(&error.to_string()), "a message is deferred: a modification failed");
+            return status(Outcome::Refuse(reply::temporary()), &mut context.reply);
+        }
+    }
+    Status::Accept
+}
+
+/// Applies one modification: the only place that does. With the leading space negotiated, bodies are given with it.
+async fn apply(
+    actions: &impl ContextActions,
+    modification: &Modification,
+    space: &str,
+) -> Result<(), ActionError> {
+    let text = |body: &FieldBody| format!("{space}{}", body.as_str());
+    match modification {
+        Modification::DeleteSender(index) => {
+            actions.change_header(SENDER, position(*index), None::<&str>).await
+        }
+        Modification::ChangeSender(body) => actions.change_header(SENDER, 1, Some(text(body))).await,
+        Modification::AddSender(body) => actions.add_header(SENDER, text(body)).await,
+        Modification::ChangeEnvelope { path, parameters } => {
+            let parameters = (!parameters.is_empty()).then_some(parameters.as_str());
+            actions.change_sender(path.as_str(), parameters).await
+        }
+    }
+}
+
+/// An index as the protocol counts; one that does not fit is out of every message's range.
+fn position(index: usize) -> i32 {
+    i32::try_from(index).unwrap_or(i32::MAX)
+}
+
+fn abort<D: Directory>(context: &mut Context<Connection<D>>) -> Status {
+    if let Some(connection) = &mut context.data {
+        connection.session.abort();
+    }
+    Status::Continue
+}
+
+/// Runs one stage; a panic in it is a deferral of this message, never an accept. Where a stage has no reply, the
+/// message is given up, and deferred when its header ends.
+fn guarded<D: Directory>(
+    context: &mut Context<Connection<D>>,
+    stage: impl FnOnce(&mut Context<Connection<D>>) -> Status,
+) -> Status {
+    let result = std::panic::catch_unwind(AssertUnwindSafe(|| stage(context)));
+    result.unwrap_or_else(|_| {
+        abort(context);
+        status(fault(), &mut context.reply)
+    })
+}
+
+fn fault() -> Outcome {
+    error!("a message is deferred: internal error; please report what was printed above");
+    Outcome::Refuse(reply::temporary())
+}
+
+/// The status for an outcome; the text goes along.
+fn status(outcome: Outcome, target: &mut SmtpReply) -> Status {
+    match outcome {
+        Outcome::Accept => Status::Accept,
+        Outcome::Continue => Status::Continue,
+        Outcome::Refuse(reply) => refuse(&reply, target),
+    }
+}
+
+fn refuse(reply: &Reply, target: &mut SmtpReply) -> Status {
+    // Postfix takes a lone percent sign out.
+    let text = reply.text.replace('%', "%%");
+    if let Err(error) = target.set_error_reply(reply.code, Some(reply.status), [text]) {
+        error!(reason = %error, "a refusal goes out without its text");
+    }
+    // Postfix uses the text only if status and code agree.
+    if reply.code.starts_with('5') { Status::Reject } else { Status::Tempfail }
+}

@@ -1,0 +1,210 @@
+//! The socket that Postfix connects to: bound with its group and mode, alive when descriptors run out, closed first when
+//! the program ends; and the stream behind it, which writes each answer at once.
+//!
+//! indymilter ends when `accept` fails, and writes every reply in three pieces. Both are put right here: a failure is
+//! waited out, and what belongs together leaves in one write, which over TCP also spares Nagle's algorithm its wait.
+
+use std::fs::{self, Permissions};
+use std::future::Future;
+use std::io;
+use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::path::{Path, PathBuf};
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::time::Sleep;
+use tracing::error;
+
+use crate::config::Listen;
+use crate::transactions::Transactions;
+
+mod stream;
+
+pub use stream::OneWrite;
+
+/// How long to wait after a failed `accept`: descriptors come back when connections end.
+const RETRY: Duration = Duration::from_millis(100);
+
+/// How connections arrive.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Transport {
+    /// TCP
+    Inet,
+    /// A Unix socket
+    Unix,
+}
+
+/// Why the socket cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum ListenError {
+    /// Somebody has it.
+    #[error("cannot listen on {0}: another program listens there; end it, or choose another \"listen\"")]
+    InUse(String),
+    /// What stands at the path is no socket, and is not ours to remove.
+    #[error(
+        "cannot listen on unix:{0}: the file is there and is no socket; remove it, or choose another \"listen\""
+    )]
+    NotASocket(PathBuf),
+    /// The group does not exist.
+    #[error("cannot give the socket to the group \"{0}\": there is no such group; correct \"socket_group\"")]
+    NoGroup(String),
+    /// The system refuses.
+    #[error("cannot listen on {listen}: {action}: {error}")]
+    System {
+        /// The socket, as the configuration names it.
+        listen: String,
+        /// What was tried.
+        action: &'static str,
+        /// What the system says.
+        error: io::Error,
+    },
+}
+
+/// A bound socket.
+#[derive(Debug)]
+pub enum Socket {
+    /// TCP
+    Inet(TcpListener),
+    /// A Unix socket and its path.
+    Unix(UnixListener, PathBuf),
+}
+
+impl Socket {
+    /// Binds what `listen` says. Must be called within a tokio runtime.
+    pub async fn bind(listen: &Listen) -> Result<Self, ListenError> {
+        match listen {
+            Listen::Inet { host, port } => bind_inet(host, *port).await,
+            Listen::Unix { path, group, mode } => bind_unix(path, group.as_deref(), *mode),
+        }
+    }
+
+    /// How connections arrive.
+    pub fn transport(&self) -> Transport {
+        match self {
+            Self::Inet(_) => Transport::Inet,
+            Self::Unix(..) => Transport::Unix,
+        }
+    }
+
+    /// Where it listens, for the log.
+    pub fn describe(&self) -> String {
+        match self {
+            Self::Inet(listener) => match listener.local_addr() {
+                Ok(address) => format!("inet:{address}"),
+                Err(_) => "inet".to_owned(),
+            },
+            Self::Unix(_, path) => format!("unix:{}", path.display()),
+        }
+    }
+}
+
+async fn bind_inet(host: &str, port: u16) -> Result<Socket, ListenError> {
+    let listen = || format!("inet:{host}:{port}");
+    match TcpListener::bind((host, port)).await {
+        Ok(listener) => Ok(Socket::Inet(listener)),
+        Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(ListenError::InUse(listen())),
+        Err(error) => Err(ListenError::System { listen: listen(), action: "bind", error }),
+    }
+}
+
+fn bind_unix(path: &Path, group: Option<&str>, mode: u32) -> Result<Socket, ListenError> {
+    let failed = |action| {
+        move |error| ListenError::System { listen: format!("unix:{}", path.display()), action, error }
+    };
+    remove_stale(path)?;
+    let listener = UnixListener::bind(path).map_err(failed("bind"))?;
+    if let Some(name) = group {
+        let group = nix::unistd::Group::from_name(name).map_err(|e| failed("look up the group")(e.into()))?;
+        let group = group.ok_or_else(|| ListenError::NoGroup(name.to_owned()))?;
+        std::os::unix::fs::chown(path, None, Some(group.gid.as_raw())).map_err(failed("set the group"))?;
+    }
+    fs::set_permissions(path, Permissions::from_mode(mode)).map_err(failed("set the mode"))?;
+    Ok(Socket::Unix(listener, path.to_owned()))
+}
+
+/// Removes a socket that an earlier process left behind; one that answers belongs to a living process.
+fn remove_stale(path: &Path) -> Result<(), ListenError> {
+    let Ok(metadata) = fs::symlink_metadata(path) else { return Ok(()) };
+    if !metadata.file_type().is_socket() {
+        return Err(ListenError::NotASocket(path.to_owned()));
+    }
+    let listen = format!("unix:{}", path.display());
+    match std::os::unix::net::UnixStream::connect(path) {
+        Err(error) if error.kind() == io::ErrorKind::ConnectionRefused => {
+            let failed = |error| ListenError::System { listen, action: "remove the stale socket", error };
+            fs::remove_file(path).map_err(failed)
+        }
+        Ok(_) | Err(_) => Err(ListenError::InUse(listen)),
+    }
+}
+
+/// Accepts connections for indymilter until the program ends; then it closes the socket and accepts no more.
+pub struct Acceptor {
+    socket: Option<Socket>,
+    ending: Pin<Box<dyn Future<Output = ()> + Send>>,
+    retry: Option<Pin<Box<Sleep>>>,
+}
+
+impl Acceptor {
+    /// Accepts from `socket` until `transactions` are to end.
+    pub fn new(socket: Socket, transactions: Transactions) -> Self {
+        let ending = Box::pin(async move { transactions.ending().await });
+        Self { socket: Some(socket), ending, retry: None }
+    }
+
+    fn poll_stream(&self, context: &mut Context<'_>) -> Poll<io::Result<Stream>> {
+        match &self.socket {
+            Some(Socket::Inet(listener)) => {
+                let (stream, _) = ready!(listener.poll_accept(context))?;
+                // Nagle's algorithm would hold back the second of two small writes for 40 ms.
+                Poll::Ready(stream.set_nodelay(true).map(|()| Stream::Tcp(stream)))
+            }
+            Some(Socket::Unix(listener, _)) => {
+                Poll::Ready(Ok(Stream::Unix(ready!(listener.poll_accept(context))?.0)))
+            }
+            None => Poll::Pending,
+        }
+    }
+
+    fn close(&mut self) {
+        if let Some(Socket::Unix(_, path)) = self.socket.take() {
+            // What cannot be removed is stale at the next start, and removed then.
+            let _ = fs::remove_file(path);
+        }
+    }
+}
+
+impl Drop for Acceptor {
+    fn drop(&mut self) {
+        self.close();
+    }
+}
+
+/// A connection from Postfix.
+pub type Stream = indymilter::EitherStream<TcpStream, UnixStream>;
+
+impl indymilter::Listener for Acceptor {
+    type Io = OneWrite<Stream>;
+
+    fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Self::Io>> {
+        loop {
+            if self.socket.is_some() && self.ending.as_mut().poll(context).is_ready() {
+                self.close();
+            }
+            if let Some(retry) = &mut self.retry {
+                ready!(retry.as_mut().poll(context));
+                self.retry = None;
+            }
+            match ready!(self.poll_stream(context)) {
+                Ok(stream) => return Poll::Ready(Ok(OneWrite::new(stream))),
+                // Out of descriptors, or a client that was gone again: neither may end the program.
+                Err(error) => {
+                    error!(reason = %error, "a connection could not be accepted; trying again");
+                    self.retry = Some(Box::pin(tokio::time::sleep(RETRY)));
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Where log lines go: standard error as text or JSON, or the journal (`[log]`).
+
+use std::io::{self, IsTerminal};
+
+use tracing_subscriber::filter::LevelFilter;
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt;
+
+use crate::config::{Level, Log, LogFormat};
+
+/// Starts logging as configured. The error is the journal's, where there is none.
+pub fn start(log: &Log) -> io::Result<()> {
+    let level = match log.level {
+        Level::Error => LevelFilter::ERROR,
+        Level::Warn => LevelFilter::WARN,
+        Level::Info => LevelFilter::INFO,
+        Level::Debug => LevelFilter::DEBUG,
+        Level::Trace => LevelFilter::TRACE,
+    };
+    let registry = tracing_subscriber::registry().with(level);
+    let colour = io::stderr().is_terminal();
+    let text = fmt::layer().with_writer(io::stderr).with_target(false).with_ansi(colour);
+    // Who started logging before us, a test perhaps, keeps it.
+    let _ = match log.format {
+        LogFormat::Text => tracing::subscriber::set_global_default(registry.with(text)),
+        LogFormat::Json => {
+            let json = fmt::layer().json().flatten_event(true).with_writer(io::stderr).with_target(false);
+            tracing::subscriber::set_global_default(registry.with(json))
+        }
+        LogFormat::Journald => {
+            let journal = tracing_journald::layer()?.with_field_prefix(None);
+            tracing::subscriber::set_global_default(registry.with(journal))
+        }
+    };
+    Ok(())
+}

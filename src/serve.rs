@@ -1,0 +1,150 @@
+//! The milter as a running program: from a configuration to a listening socket, reload on SIGHUP, an orderly end on
+//! SIGTERM or SIGINT.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use nix::sys::resource::{Resource, getrlimit, setrlimit};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::watch;
+use tracing::{error, info, warn};
+
+use crate::callbacks;
+use crate::config::{Config, ConfigError, Listen, Source};
+use crate::directory::ldif::{LdifDirectory, LdifError};
+use crate::listener::{Acceptor, ListenError, Socket};
+use crate::site::Site;
+use crate::transactions::Transactions;
+
+/// The most connections at a time; each smtpd process of Postfix holds one. More wait to be accepted.
+const MAX_CONNECTIONS: usize = 4096;
+
+/// How long open transactions may take to finish once the program is to end.
+const DRAIN: Duration = Duration::from_secs(60);
+
+/// Why the program cannot run.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The directory's file.
+    #[error(transparent)]
+    Ldif(#[from] LdifError),
+    /// The socket.
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    /// The system.
+    #[error("the system refuses: {0}")]
+    System(#[from] io::Error),
+}
+
+/// The site of a configuration: with the directory that it names, read.
+pub fn open(config: Config) -> Result<Site<LdifDirectory>, LdifError> {
+    let Source::File(file) = &config.directory.source;
+    let directory = LdifDirectory::load(file, &config.directory.schema, config.directory.base_dn.as_ref())?;
+    for doubt in directory.doubtful() {
+        warn!("{doubt}");
+    }
+    Ok(Site::new(config, directory))
+}
+
+/// Serves until a signal ends it. `path` is where the configuration is read from anew.
+pub async fn serve(path: &Path, config: Config) -> Result<(), ServeError> {
+    let listen = config.listen.clone();
+    let site = open(config)?;
+    raise_descriptor_limit();
+    let signals = Signals::new()?;
+    let socket = Socket::bind(&listen).await?;
+    info!(listen = %socket.describe(), version = env!("CARGO_PKG_VERSION"), "ready");
+    let (sender, current) = watch::channel(Arc::new(site));
+    let transactions = Transactions::default();
+    let callbacks = callbacks::callbacks(current, transactions.clone(), socket.transport());
+    let acceptor = Acceptor::new(socket, transactions.clone());
+    let reload = Reload { path: path.to_owned(), listen, sender };
+    let limits = indymilter::Config { max_connections: MAX_CONNECTIONS, ..Default::default() };
+    indymilter::run(acceptor, callbacks, limits, until_the_end(signals, reload, transactions)).await?;
+    info!("ended");
+    Ok(())
+}
+
+/// A descriptor for each connection: the system's default for programs is 1024.
+fn raise_descriptor_limit() {
+    let raised = getrlimit(Resource::RLIMIT_NOFILE)
+        .and_then(|(_, hard)| setrlimit(Resource::RLIMIT_NOFILE, hard, hard));
+    if let Err(error) = raised {
+        warn!(reason = %error, "the limit of open files stays as it is");
+    }
+}
+
+struct Signals {
+    hangup: Signal,
+    terminate: Signal,
+    interrupt: Signal,
+}
+
+impl Signals {
+    fn new() -> io::Result<Self> {
+        Ok(Self {
+            hangup: signal(SignalKind::hangup())?,
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
+    }
+
+    async fn end(&mut self) {
+        tokio::select! {
+            _ = self.terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+        }
+    }
+}
+
+/// Reloads on SIGHUP until a signal ends the program; then waits for what is under way, a second signal, or
+/// [`DRAIN`].
+async fn until_the_end(mut signals: Signals, reload: Reload, transactions: Transactions) {
+    loop {
+        tokio::select! {
+            _ = signals.terminate.recv() => break,
+            _ = signals.interrupt.recv() => break,
+            _ = signals.hangup.recv() => reload.reload(),
+        }
+    }
+    info!("ending: no new connections; open transactions are finished");
+    transactions.end();
+    tokio::select! {
+        () = transactions.closed() => {}
+        () = signals.end() => warn!("ending at once: messages under way are deferred"),
+        () = tokio::time::sleep(DRAIN) => warn!("ending: messages still under way are deferred"),
+    }
+}
+
+/// What SIGHUP does.
+struct Reload {
+    path: PathBuf,
+    listen: Listen,
+    sender: watch::Sender<Arc<Site<LdifDirectory>>>,
+}
+
+impl Reload {
+    /// Puts the configuration and the directory in force as they are now. If either is bad, the old ones stay.
+    fn reload(&self) {
+        match self.load() {
+            Ok(site) => {
+                self.sender.send_replace(Arc::new(site));
+                info!(config = %self.path.display(), "reloaded");
+            }
+            Err(error) => error!("not reloaded, the old configuration stays in force: {error}"),
+        }
+    }
+
+    fn load(&self) -> Result<Site<LdifDirectory>, ServeError> {
+        let config = Config::load(&self.path)?;
+        if config.listen != self.listen {
+            warn!("the new \"listen\" counts from the next start");
+        }
+        Ok(open(config)?)
+    }
+}

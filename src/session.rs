@@ -1,0 +1,180 @@
+//! One connection from the MTA and its message: remembers what arrives, gathers the facts, has them decided, and says
+//! what is to be done.
+//!
+//! The milter protocol stays in [`crate::callbacks`]; here a message begins, its header ends, and an [`Outcome`]
+//! comes back. This is the one place that knows of `mode = "observe"`, and the one that writes the message's log line.
+
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
+use std::time::Instant;
+
+use futures_util::FutureExt;
+use tokio::sync::watch;
+
+use crate::actions::{self, Modification};
+use crate::directory::{Directory, Failure};
+use crate::gather;
+use crate::grant::Mode;
+use crate::message::{Envelope, Header, Message};
+use crate::policy::{self, Accepted, Answer, Body, Choice, Verdict};
+use crate::reply::{self, Reply};
+use crate::site::Site;
+use crate::transactions::{Open, Transactions};
+
+mod log;
+
+/// Why a message could not be judged. Whatever it is, the client is told [`reply::temporary`].
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Trouble {
+    /// The directory gave no answer.
+    #[error(transparent)]
+    Directory(#[from] Failure),
+    /// The decision depends on the body, which was not read.
+    #[error("the decision needs the body, and bodies are not read")]
+    Body,
+    /// The program has a fault: a panic.
+    #[error("internal error: {0}")]
+    Fault(String),
+}
+
+/// What is to be done with the message.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Outcome {
+    /// Accept it as it is; nothing more of it needs to be seen.
+    Accept,
+    /// Go on: at the end of the message, [`Session::modifications`] are due.
+    Continue,
+    /// Refuse or defer it with this reply.
+    Refuse(Reply),
+}
+
+/// A connection.
+pub struct Session<D> {
+    site: watch::Receiver<Arc<Site<D>>>,
+    transactions: Transactions,
+    transaction: Option<Transaction<D>>,
+}
+
+/// A message on its way in. It keeps the configuration with which it began.
+struct Transaction<D> {
+    site: Arc<Site<D>>,
+    login: String,
+    envelope: Envelope,
+    header: Header,
+    modifications: Vec<Modification>,
+    _open: Open,
+}
+
+impl<D: Directory> Session<D> {
+    /// A connection that uses whatever configuration holds when a message begins.
+    pub fn new(site: watch::Receiver<Arc<Site<D>>>, transactions: Transactions) -> Self {
+        Self { site, transactions, transaction: None }
+    }
+
+    /// MAIL FROM. `login` is the macro `{auth_authen}`. Whatever an earlier message left behind is gone.
+    pub fn mail(&mut self, login: Option<String>, envelope: Envelope) -> Outcome {
+        self.transaction = None;
+        let site = self.site.borrow().clone();
+        let Some(login) = login else {
+            return match site.unauthenticated {
+                Choice::Accept => Outcome::Accept,
+                Choice::Refuse => log::unauthenticated(&envelope),
+            };
+        };
+        let Some(open) = self.transactions.open() else { return Outcome::Refuse(reply::ending()) };
+        let (header, modifications) = (Header::default(), Vec::new());
+        self.transaction = Some(Transaction { site, login, envelope, header, modifications, _open: open });
+        Outcome::Continue
+    }
+
+    /// A header field.
+    pub fn header(&mut self, name: &[u8], body: &[u8]) {
+        if let Some(transaction) = &mut self.transaction {
+            transaction.header.add(name, body);
+        }
+    }
+
+    /// The end of the header: everything that a decision needs is known. `queue_id` is the macro `i`.
+    pub async fn end_of_header(&mut self, queue_id: &str) -> Outcome {
+        let Some(transaction) = &mut self.transaction else {
+            // The MTA sent no MAIL, or went on after we had accepted: nothing is known of the message.
+            return Outcome::Refuse(reply::temporary());
+        };
+        let outcome = transaction.conclude(queue_id).await;
+        if outcome != Outcome::Continue {
+            self.transaction = None;
+        }
+        outcome
+    }
+
+    /// The end of the message: what must be changed, and the transaction, which stays open until it is dropped. None
+    /// if no message was accepted for change: it must be deferred.
+    pub fn modifications(&mut self) -> Option<(Vec<Modification>, impl Drop + use<D>)> {
+        let transaction = self.transaction.take()?;
+        Some((transaction.modifications, transaction._open))
+    }
+
+    /// The message is given up.
+    pub fn abort(&mut self) {
+        self.transaction = None;
+    }
+}
+
+impl<D: Directory> Transaction<D> {
+    /// Judges the message, writes its log line, and says what is to be done.
+    async fn conclude(&mut self, queue_id: &str) -> Outcome {
+        let start = Instant::now();
+        let message = Message::new(self.login.clone(), self.envelope.clone(), &self.header);
+        let judged = AssertUnwindSafe(self.site.judge(&message)).catch_unwind().await;
+        let judged = judged.unwrap_or_else(|panic| Err(Trouble::Fault(what(&*panic))));
+        let mode = self.site.mode_for(&self.login);
+        let line = log::Line { queue_id, message: &message, mode, took: start.elapsed() };
+        let outcome = match &judged {
+            Ok(Verdict::Accept(accepted)) => self.accept(accepted, &message, &line),
+            Ok(Verdict::Refuse(refusal)) => {
+                let reply = reply::refusal(refusal, &self.site.contact);
+                line.refused(&reply);
+                Outcome::Refuse(reply)
+            }
+            Err(trouble) => {
+                line.deferred(trouble);
+                Outcome::Refuse(reply::temporary())
+            }
+        };
+        match mode {
+            Mode::Enforce => outcome,
+            Mode::Observe => {
+                self.modifications.clear();
+                Outcome::Accept
+            }
+        }
+    }
+
+    fn accept(&mut self, accepted: &Accepted, message: &Message, line: &log::Line<'_>) -> Outcome {
+        line.accepted(accepted);
+        self.modifications = actions::plan(accepted, message);
+        if self.modifications.is_empty() { Outcome::Accept } else { Outcome::Continue }
+    }
+}
+
+impl<D: Directory> Site<D> {
+    /// The verdict on a message.
+    pub(crate) async fn judge(&self, message: &Message) -> Result<Verdict, Trouble> {
+        let facts = gather::facts(self, message).await?;
+        match policy::decide(message, &facts, &self.rules, &Body::Unread) {
+            Answer::Decided(verdict) => Ok(verdict),
+            Answer::NeedsBody(_) => Err(Trouble::Body),
+        }
+    }
+}
+
+/// What a panic said.
+fn what(panic: &(dyn std::any::Any + Send)) -> String {
+    let text =
+        panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    text.unwrap_or("no reason given").to_owned()
+}
+
+#[cfg(test)]
+#[path = "session_tests.rs"]
+mod tests;

@@ -1,0 +1,110 @@
+//! The one log line of a message: queue id, submitter, authors, verdict and why. Nothing else of the message is logged,
+//! and nothing unescaped.
+
+use std::time::Duration;
+
+use tracing::{info, warn};
+
+use super::{Outcome, Trouble};
+use crate::grant::Mode;
+use crate::message::{Envelope, Message, ReversePath};
+use crate::policy::{Accepted, Author, EnvelopeChange, SenderChange};
+use crate::reply::{self, Reply, printable};
+
+/// What every line says.
+pub(super) struct Line<'a> {
+    pub(super) queue_id: &'a str,
+    pub(super) message: &'a Message,
+    pub(super) mode: Mode,
+    pub(super) took: Duration,
+}
+
+/// Writes an event with the fields of every line, and more.
+macro_rules! write_line {
+    ($level:ident, $line:expr, $verdict:expr, $($field:tt)*) => {{
+        let line = $line;
+        $level!(
+            queue_id = %printable(line.queue_id),
+            login = %printable(&line.message.login),
+            mail_from = %printable(&reverse_path(&line.message.envelope)),
+            from = %printable(&authors(line.message)),
+            verdict = $verdict,
+            $($field)*
+            ms = line.milliseconds(),
+        )
+    }};
+}
+
+impl Line<'_> {
+    pub(super) fn accepted(&self, accepted: &Accepted) {
+        let by = accepted.authors.iter().map(by).collect::<Vec<_>>().join(", ");
+        let (sender, envelope) = (sender(&accepted.sender), envelope(&accepted.envelope));
+        let verdict = match self.mode {
+            Mode::Enforce => "accept",
+            Mode::Observe if sender.is_none() && envelope.is_none() => "accept",
+            Mode::Observe => "would change",
+        };
+        write_line!(info, self, verdict, by = %printable(&by), sender, envelope,);
+    }
+
+    pub(super) fn refused(&self, reply: &Reply) {
+        let verdict = match self.mode {
+            Mode::Enforce => "refuse",
+            Mode::Observe => "would refuse",
+        };
+        write_line!(info, self, verdict, reply = %reply,);
+    }
+
+    pub(super) fn deferred(&self, trouble: &Trouble) {
+        let verdict = match self.mode {
+            Mode::Enforce => "defer",
+            Mode::Observe => "would defer",
+        };
+        write_line!(warn, self, verdict, reason = %printable(&trouble.to_string()),);
+    }
+
+    fn milliseconds(&self) -> f64 {
+        (self.took.as_secs_f64() * 1e6).round() / 1e3
+    }
+}
+
+/// Logs and refuses mail without a login.
+pub(super) fn unauthenticated(envelope: &Envelope) -> Outcome {
+    let reply = reply::unauthenticated();
+    info!(mail_from = %printable(&reverse_path(envelope)), verdict = "refuse", reply = %reply);
+    Outcome::Refuse(reply)
+}
+
+fn reverse_path(envelope: &Envelope) -> String {
+    match &envelope.sender {
+        ReversePath::Null => "<>".to_owned(),
+        ReversePath::Address(address) => format!("<{address}>"),
+        ReversePath::Unusable(text) => format!("<{text}>"),
+    }
+}
+
+fn authors(message: &Message) -> String {
+    match &message.authors {
+        Ok(mailboxes) => mailboxes.iter().map(|m| m.address.to_string()).collect::<Vec<_>>().join(", "),
+        Err(error) => error.to_string(),
+    }
+}
+
+fn by(author: &Author) -> String {
+    author.by.name().to_owned()
+}
+
+fn sender(change: &SenderChange) -> Option<String> {
+    match change {
+        SenderChange::Keep => None,
+        SenderChange::Remove => Some("removed".to_owned()),
+        SenderChange::Set(mailbox) => Some(printable(&format!("<{}>", mailbox.address))),
+    }
+}
+
+fn envelope(change: &EnvelopeChange) -> Option<String> {
+    match change {
+        EnvelopeChange::Keep => None,
+        EnvelopeChange::Set(address) => Some(printable(&format!("<{address}>"))),
+    }
+}

@@ -1,0 +1,211 @@
+//! Dialogues with a session, over a directory that does what a test wants.
+
+use super::*;
+use crate::address::{Address, AddressRules};
+use crate::config::Accounts;
+use crate::directory::Groups;
+use crate::dn::Dn;
+use crate::grant::{Account, DecidedBy, Delegate, Entry, Grant, GrantRules, Right};
+use crate::policy::{EnvelopeRules, Prefer, Return, Rules};
+
+/// What the directory does when it is asked.
+#[derive(Clone, Copy, Debug)]
+enum Directed {
+    Answer,
+    Fail,
+    Panic,
+}
+
+/// A directory in which boss lets anna write on behalf.
+#[derive(Clone, Debug)]
+struct Company(Directed);
+
+impl Company {
+    fn ask(&self) -> Result<[Arc<Entry>; 2], Failure> {
+        match self.0 {
+            Directed::Answer => Ok([entry("anna", None), entry("boss", Some("anna"))].map(Arc::new)),
+            Directed::Fail => Err(Failure::Unavailable("it is a test".into())),
+            Directed::Panic => panic!("it is a test"),
+        }
+    }
+}
+
+fn dn(name: &str) -> Dn {
+    Dn::parse(&format!("uid={name}")).unwrap()
+}
+
+fn entry(name: &str, delegate: Option<&str>) -> Entry {
+    let grant = |to| Grant { right: Right::SendOnBehalf, delegate: Delegate::Dn(dn(to)) };
+    Entry {
+        dn: dn(name),
+        name: None,
+        mail: vec![Address::parse(&format!("{name}@example.org")).unwrap()],
+        aliases: vec![],
+        logins: vec![name.into()],
+        enabled: None,
+        grants: delegate.into_iter().map(grant).collect(),
+    }
+}
+
+impl Directory for Company {
+    async fn by_login(&self, login: &str, _: Option<&Dn>) -> Result<Option<Arc<Entry>>, Failure> {
+        Ok(self.ask()?.into_iter().find(|entry| entry.logins.iter().any(|own| own == login)))
+    }
+
+    async fn by_address(&self, addresses: &[Address], _: Option<&Dn>) -> Result<Vec<Arc<Entry>>, Failure> {
+        Ok(self.ask()?.into_iter().filter(|entry| addresses.iter().any(|a| entry.has(a))).collect())
+    }
+
+    async fn groups_of(&self, _: &[Arc<Entry>], _: Groups) -> Result<Vec<Arc<Entry>>, Failure> {
+        self.ask().map(|_| Vec::new())
+    }
+
+    async fn by_dn(&self, dn: &Dn) -> Result<Option<Arc<Entry>>, Failure> {
+        Ok(self.ask()?.into_iter().find(|entry| entry.dn == *dn))
+    }
+}
+
+fn site(directed: Directed, mode: Mode) -> Site<Company> {
+    let watched =
+        Account { login: "watched".into(), may_send: vec![], envelope: vec![], mode: Some(Mode::Observe) };
+    Site {
+        directory: Company(directed),
+        rules: Rules {
+            addresses: AddressRules::default(),
+            grants: GrantRules {
+                enabled: true,
+                decided_by: DecidedBy::Principal,
+                contexts: vec![],
+                group_members: None,
+            },
+            prefer: Prefer::SendOnBehalf,
+            unknown_author: Choice::Refuse,
+            unknown_submitter: Choice::Refuse,
+            redirect: Choice::Refuse,
+            display_name_address: Choice::Refuse,
+            local_domains: vec![],
+            envelope: EnvelopeRules { check: true, on_behalf: Return::Keep, send_as: Return::Principal },
+            scheduling: false,
+        },
+        accounts: Accounts::from_iter([watched]),
+        mode,
+        unauthenticated: Choice::Accept,
+        contact: String::new(),
+        realms: vec![],
+        group_depth: 16,
+    }
+}
+
+fn session(site: Site<Company>) -> (Session<Company>, watch::Sender<Arc<Site<Company>>>, Transactions) {
+    let (sender, receiver) = watch::channel(Arc::new(site));
+    let transactions = Transactions::default();
+    (Session::new(receiver, transactions.clone()), sender, transactions)
+}
+
+fn mail(session: &mut Session<Company>, login: Option<&str>) -> Outcome {
+    let envelope = Envelope::read([&b"<anna@example.org>"[..]].into_iter());
+    session.mail(login.map(str::to_owned), envelope)
+}
+
+async fn message(session: &mut Session<Company>, login: &str, from: &str) -> Outcome {
+    assert_eq!(mail(session, Some(login)), Outcome::Continue);
+    session.header(b"From", from.as_bytes());
+    session.end_of_header("4QID").await
+}
+
+fn code(outcome: &Outcome) -> &str {
+    match outcome {
+        Outcome::Accept => "accept",
+        Outcome::Continue => "continue",
+        Outcome::Refuse(reply) => reply.code,
+    }
+}
+
+#[tokio::test]
+async fn verdicts() {
+    for (directed, mode, login, from, expected) in [
+        (Directed::Answer, Mode::Enforce, "anna", "anna@example.org", "accept"),
+        (Directed::Answer, Mode::Enforce, "anna", "boss@example.org", "continue"),
+        (Directed::Answer, Mode::Enforce, "boss", "anna@example.org", "550"),
+        (Directed::Answer, Mode::Enforce, "", "anna@example.org", "550"),
+        (Directed::Answer, Mode::Enforce, "anna", "junk <", "554"),
+        (Directed::Answer, Mode::Observe, "anna", "boss@example.org", "accept"),
+        (Directed::Answer, Mode::Observe, "boss", "anna@example.org", "accept"),
+        (Directed::Answer, Mode::Enforce, "WATCHED", "anna@example.org", "accept"),
+        (Directed::Fail, Mode::Enforce, "anna", "anna@example.org", "451"),
+        (Directed::Fail, Mode::Observe, "anna", "anna@example.org", "accept"),
+        (Directed::Panic, Mode::Enforce, "anna", "anna@example.org", "451"),
+        (Directed::Panic, Mode::Observe, "anna", "anna@example.org", "accept"),
+    ] {
+        let (mut session, _sender, _) = session(site(directed, mode));
+        let outcome = message(&mut session, login, from).await;
+        assert_eq!(code(&outcome), expected, "{directed:?} {mode:?} {login} {from}");
+    }
+}
+
+#[tokio::test]
+async fn modifications_are_due_once() {
+    let (mut session, _sender, _) = session(site(Directed::Answer, Mode::Enforce));
+    assert_eq!(message(&mut session, "anna", "boss@example.org").await, Outcome::Continue);
+    let (modifications, _) = session.modifications().unwrap();
+    assert!(
+        matches!(&modifications[..], [Modification::AddSender(body)] if body.as_str() == "<anna@example.org>")
+    );
+    assert!(session.modifications().is_none());
+}
+
+#[tokio::test]
+async fn nothing_of_one_message_reaches_the_next() {
+    let (mut session, _sender, _) = session(site(Directed::Answer, Mode::Enforce));
+    assert_eq!(message(&mut session, "anna", "boss@example.org").await, Outcome::Continue);
+    assert_eq!(code(&message(&mut session, "boss", "anna@example.org").await), "550");
+    assert!(session.modifications().is_none());
+    mail(&mut session, Some("anna"));
+    session.header(b"From", b"anna@example.org");
+    session.abort();
+    assert_eq!(code(&session.end_of_header("").await), "451");
+    assert_eq!(message(&mut session, "anna", "anna@example.org").await, Outcome::Accept);
+}
+
+#[tokio::test]
+async fn without_a_login() {
+    let (mut accepting, _sender, _) = session(site(Directed::Fail, Mode::Enforce));
+    assert_eq!(mail(&mut accepting, None), Outcome::Accept);
+    let refuse = Site { unauthenticated: Choice::Refuse, ..site(Directed::Fail, Mode::Enforce) };
+    let (mut refusing, _sender, _) = session(refuse);
+    assert_eq!(code(&mail(&mut refusing, None)), "530");
+}
+
+#[tokio::test]
+async fn a_header_without_a_message_is_deferred() {
+    let (mut session, _sender, _) = session(site(Directed::Answer, Mode::Enforce));
+    session.header(b"From", b"anna@example.org");
+    assert_eq!(code(&session.end_of_header("").await), "451");
+    assert!(session.modifications().is_none());
+}
+
+#[tokio::test]
+async fn a_message_keeps_the_configuration_with_which_it_began() {
+    let (mut session, sender, _) = session(site(Directed::Answer, Mode::Enforce));
+    mail(&mut session, Some("anna"));
+    session.header(b"From", b"anna@example.org");
+    sender.send_replace(Arc::new(site(Directed::Fail, Mode::Enforce)));
+    assert_eq!(session.end_of_header("").await, Outcome::Accept);
+    assert_eq!(code(&message(&mut session, "anna", "anna@example.org").await), "451");
+}
+
+#[tokio::test]
+async fn at_the_end_open_messages_finish_and_new_ones_wait() {
+    let (mut first, sender, transactions) = session(site(Directed::Answer, Mode::Enforce));
+    let mut second = Session::new(sender.subscribe(), transactions.clone());
+    mail(&mut first, Some("anna"));
+    transactions.end();
+    assert_eq!(code(&mail(&mut second, Some("anna"))), "451");
+    assert!(transactions.closed().now_or_never().is_none());
+    first.header(b"From", b"boss@example.org");
+    assert_eq!(first.end_of_header("").await, Outcome::Continue);
+    let due = first.modifications();
+    assert!(transactions.closed().now_or_never().is_none());
+    drop(due);
+    assert!(transactions.closed().now_or_never().is_some());
+}

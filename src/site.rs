@@ -1,0 +1,63 @@
+//! What one configuration amounts to at run time: the rules, the accounts and the directory that answers.
+
+use std::sync::Arc;
+
+use crate::config::{Accounts, Config};
+use crate::grant::Mode;
+use crate::policy::{Choice, Return, Rules};
+
+/// A configuration in force. A message keeps the one with which it began.
+#[derive(Debug)]
+pub struct Site<D> {
+    /// Who answers our questions.
+    pub directory: D,
+    /// What the administrator chose.
+    pub rules: Rules,
+    /// `[[account]]`
+    pub accounts: Accounts,
+    /// `policy.mode`
+    pub mode: Mode,
+    /// `unauthenticated`
+    pub unauthenticated: Choice,
+    /// `denied.contact`; empty for nobody.
+    pub contact: String,
+    /// `directory.realms`
+    pub realms: Vec<String>,
+    /// `directory.group_depth`
+    pub group_depth: usize,
+}
+
+impl<D> Site<D> {
+    /// The configuration with the directory that it names.
+    pub fn new(config: Config, directory: D) -> Self {
+        Self {
+            directory,
+            rules: config.rules,
+            accounts: config.accounts,
+            mode: config.mode,
+            unauthenticated: config.unauthenticated,
+            contact: config.contact,
+            realms: config.directory.realms,
+            group_depth: config.directory.group_depth,
+        }
+    }
+
+    /// Whether any message can be changed: some login is not only watched.
+    pub(crate) fn may_change(&self) -> bool {
+        self.mode == Mode::Enforce || self.accounts.iter().any(|account| account.mode == Some(Mode::Enforce))
+    }
+
+    /// Whether an envelope sender can be replaced.
+    pub(crate) fn may_change_envelope(&self) -> bool {
+        let envelope = self.rules.envelope;
+        envelope.on_behalf != Return::Keep || envelope.send_as != Return::Keep
+    }
+
+    /// Whether the messages of a login are judged or only watched: its account says, else `policy.mode`.
+    pub(crate) fn mode_for(&self, login: &str) -> Mode {
+        self.accounts.get(login).and_then(|account| account.mode).unwrap_or(self.mode)
+    }
+}
+
+/// The configuration in force, shared by all connections; SIGHUP puts another in its place.
+pub type Current<D> = tokio::sync::watch::Receiver<Arc<Site<D>>>;
