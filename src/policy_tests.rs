@@ -19,7 +19,7 @@ fn entry(name: &str, grants: &[(Right, &str)]) -> Entry {
     let grant = |(right, to): &(Right, &str)| Grant { right: *right, delegate: Delegate::Dn(dn(to)) };
     Entry {
         dn: dn(name),
-        name: Some(format!("{}{}", name[..1].to_uppercase(), &name[1..])),
+        name: Some(name.to_owned()),
         mail: vec![address(&format!("{name}@example.org"))],
         aliases: vec![],
         logins: vec![name.to_owned()],
@@ -158,19 +158,19 @@ fn own_authors() {
             ("From: a.adams@example.org", "own; keep"),
             ("From: anna+x@example.net", "own; keep"),
             ("From: anna@example.org\nSender: anna@example.org", "own; keep"),
-            ("From: anna@example.org\nSender: Anna <a.adams@example.org>", "own; keep"),
-            ("From: anna@example.org\nSender: a.adams@example.org (Anna)", "own; keep"),
-            ("From: anna@example.org\nSender: =?utf-8?q?Anna?= <anna@example.org>", "own; keep"),
+            ("From: anna@example.org\nSender: anna <a.adams@example.org>", "own; keep"),
+            ("From: anna@example.org\nSender: a.adams@example.org (anna)", "own; keep"),
+            ("From: anna@example.org\nSender: =?utf-8?q?anna?= <anna@example.org>", "own; keep"),
             ("From: anna@example.org\nSender: Boss <anna@example.org>", "own; remove"),
             ("From: anna@example.org\nSender: anna@example.org (Boss)", "own; remove"),
             ("From: anna@example.org\nSender: none@example.org", "own; remove"),
             ("From: anna@example.org\nSender: junk", "own; remove"),
             ("From: anna@example.org\nSender: anna@example.org\nSender: anna@example.org", "own; remove"),
-            ("From: anna@example.org, a.adams@example.org", "own+own; Anna <anna@example.org>"),
+            ("From: anna@example.org, a.adams@example.org", "own+own; anna <anna@example.org>"),
             ("From: anna@example.org, a.adams@example.org\nSender: a.adams@example.org", "own+own; keep"),
             (
                 "From: anna@example.org, a.adams@example.org\nSender: Boss <a.adams@example.org>",
-                "own+own; Anna <a.adams@example.org>",
+                "own+own; anna <a.adams@example.org>",
             ),
         ],
     );
@@ -181,32 +181,32 @@ fn authors_who_granted_something() {
     table(
         &Scene::new(),
         &[
-            ("From: behalf@example.org", "on-behalf; Anna <anna@example.org>"),
-            ("From: chief@example.org", "on-behalf; Anna <anna@example.org>"),
-            ("From: behalf+x@example.net", "on-behalf; Anna <anna@example.org>"),
-            ("From: group@example.org", "on-behalf; Anna <anna@example.org>"),
+            ("From: behalf@example.org", "on-behalf; anna <anna@example.org>"),
+            ("From: chief@example.org", "on-behalf; anna <anna@example.org>"),
+            ("From: behalf+x@example.net", "on-behalf; anna <anna@example.org>"),
+            ("From: group@example.org", "on-behalf; anna <anna@example.org>"),
             ("From: behalf@example.org\nSender: anna@example.org", "on-behalf; keep"),
-            ("From: behalf@example.org\nSender: Anna <a.adams@example.org>", "on-behalf; keep"),
+            ("From: behalf@example.org\nSender: anna <a.adams@example.org>", "on-behalf; keep"),
             (
                 "From: behalf@example.org\nSender: X <a.adams@example.org>",
-                "on-behalf; Anna <a.adams@example.org>",
+                "on-behalf; anna <a.adams@example.org>",
             ),
-            ("From: behalf@example.org\nSender: behalf@example.org", "on-behalf; Anna <anna@example.org>"),
-            ("From: behalf@example.org\nSender: a@b\nSender: a@b", "on-behalf; Anna <anna@example.org>"),
+            ("From: behalf@example.org\nSender: behalf@example.org", "on-behalf; anna <anna@example.org>"),
+            ("From: behalf@example.org\nSender: a@b\nSender: a@b", "on-behalf; anna <anna@example.org>"),
             ("From: as@example.org", "send-as; keep; as@example.org"),
             ("From: as@example.org\nSender: anna@example.org", "send-as; remove; as@example.org"),
-            ("From: both@example.org", "on-behalf; Anna <anna@example.org>"),
-            ("From: as@example.org, anna@example.org", "send-as+own; As <as@example.org>; as@example.org"),
-            ("From: anna@example.org, as@example.org", "own+send-as; As <as@example.org>; as@example.org"),
+            ("From: both@example.org", "on-behalf; anna <anna@example.org>"),
+            ("From: as@example.org, anna@example.org", "send-as+own; as <as@example.org>; as@example.org"),
+            ("From: anna@example.org, as@example.org", "own+send-as; as <as@example.org>; as@example.org"),
             (
                 "From: anna@example.org, as@example.org\nSender: as@example.org",
                 "own+send-as; keep; as@example.org",
             ),
             (
-                "From: anna@example.org, as@example.org\nSender: Anna <as@example.org>",
-                "own+send-as; As <as@example.org>; as@example.org",
+                "From: anna@example.org, as@example.org\nSender: anna <as@example.org>",
+                "own+send-as; as <as@example.org>; as@example.org",
             ),
-            ("From: as@example.org, behalf@example.org", "send-as+on-behalf; Anna <anna@example.org>"),
+            ("From: as@example.org, behalf@example.org", "send-as+on-behalf; anna <anna@example.org>"),
         ],
     );
 }
@@ -242,7 +242,7 @@ fn preferring_send_as() {
         &scene,
         &[
             ("From: both@example.org", "send-as; keep; both@example.org"),
-            ("From: behalf@example.org", "on-behalf; Anna <anna@example.org>"),
+            ("From: behalf@example.org", "on-behalf; anna <anna@example.org>"),
         ],
     );
 }
@@ -267,7 +267,7 @@ fn unknown_authors() {
         &[
             ("From: nobody@example.org", "unknown; keep"),
             ("From: x@foreign.example\nSender: x@foreign.example", "unknown; remove"),
-            ("From: x@foreign.example, anna@example.org", "unknown+own; Anna <anna@example.org>"),
+            ("From: x@foreign.example, anna@example.org", "unknown+own; anna <anna@example.org>"),
             ("From: none@example.org", "NotAllowed(Author, <none@example.org>)"),
         ],
     );
@@ -391,7 +391,7 @@ fn envelope_rewriting() {
             scene.rules.envelope.send_as = send_as;
         });
         let says = scene.says(&format!("From: {from}@example.org"), mail_from);
-        let start = if from == "as" { "send-as; keep" } else { "on-behalf; Anna <anna@example.org>" };
+        let start = if from == "as" { "send-as; keep" } else { "on-behalf; anna <anna@example.org>" };
         assert_eq!(says, format!("{start}{envelope}"), "{on_behalf:?} {send_as:?} {from} {mail_from}");
     }
 }
@@ -407,8 +407,8 @@ fn addresses_that_are_not_ascii() {
         })
     };
     let from = "From: behalf@example.org";
-    assert_eq!(utf8_anna(&["SMTPUTF8"]).says(from, ""), "on-behalf; Anna <\u{e4}nna@example.org>");
-    assert_eq!(utf8_anna(&[]).says(from, ""), "on-behalf; Anna <a.adams@example.org>");
+    assert_eq!(utf8_anna(&["SMTPUTF8"]).says(from, ""), "on-behalf; anna <\u{e4}nna@example.org>");
+    assert_eq!(utf8_anna(&[]).says(from, ""), "on-behalf; anna <a.adams@example.org>");
     assert_eq!(Scene::new().says("From: ütf@example.org", ""), "send-as; keep");
     assert_eq!(Scene::new().says("From: ütf@example.org", OWN), "NeedsSmtpUtf8(<\u{fc}tf@example.org>)");
 }
@@ -452,7 +452,7 @@ fn accounts() {
     let besides =
         Scene::with(|scene| scene.submitter.account = account(&["list@example.org"], &["*@bounce.example"]));
     assert_eq!(besides.says("From: list@example.org", "x@bounce.example"), "own; keep");
-    assert_eq!(besides.says("From: behalf@example.org", ""), "on-behalf; Anna <anna@example.org>");
+    assert_eq!(besides.says("From: behalf@example.org", ""), "on-behalf; anna <anna@example.org>");
 }
 
 #[test]
@@ -486,13 +486,13 @@ fn scheduling() {
         (Body::Unread, calendar("as"), "body [] true"),
         (Body::Unread, calendar("cal"), "body [<cal@example.org>] true"),
         (Body::Unread, calendar("none"), "NotAllowed(Author, <none@example.org>)"),
-        (Body::Unread, plain("behalf"), "on-behalf; Anna <anna@example.org>"),
+        (Body::Unread, plain("behalf"), "on-behalf; anna <anna@example.org>"),
         (Body::Unread, plain("cal"), "NotAllowed(Author, <cal@example.org>)"),
         (Body::Ordinary, calendar("cal"), "NotAllowed(Author, <cal@example.org>)"),
         (
             Body::Scheduling(vec![address("cal@example.org")]),
             calendar("cal"),
-            "on-behalf; Anna <anna@example.org>",
+            "on-behalf; anna <anna@example.org>",
         ),
         (
             Body::Scheduling(vec![address("none@example.org")]),

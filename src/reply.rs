@@ -3,6 +3,7 @@
 //! Texts are ASCII, and what they quote from the message or the directory is escaped and capped ([`printable`]). The
 //! same words answer for an address that exists and one that does not: nobody can probe the directory.
 
+use crate::address::Address;
 use crate::policy::{Refusal, Role};
 
 /// The longest text quoted in a reply or a log line, in octets. A reply line has 512 (RFC 5321 section 4.5.3.1.5), and
@@ -29,55 +30,50 @@ impl std::fmt::Display for Reply {
 /// What the submitter is told of a refusal. `contact` is whom a refused person may ask (`denied.contact`, printable
 /// ASCII); empty for nobody.
 pub fn refusal(refusal: &Refusal, contact: &str) -> Reply {
-    let ask = if contact.is_empty() { String::new() } else { format!("; ask {contact}") };
-    let reply = |code, status, text: String| Reply { code, status, text };
-    match refusal {
-        Refusal::UnknownLogin(login) => {
-            let text =
-                format!("the login {} may not send mail here: nothing is known of it{ask}", printable(login));
-            reply("550", "5.7.1", text)
-        }
-        Refusal::From(error) => reply("554", "5.6.0", error.to_string()),
-        Refusal::ResentFrom(error) => reply("554", "5.6.0", format!("the Resent-From field {error}")),
-        Refusal::NotAllowed(role, address) => {
-            let address = printable(&address.to_string());
-            let place = match role {
-                Role::Author => "",
-                Role::Resender => " (in Resent-From)",
-                Role::EnvelopeSender => " (in MAIL FROM)",
-            };
-            let text = format!("<{address}>: you may not send as or on behalf of this address{place}{ask}");
-            reply("550", "5.7.1", text)
-        }
-        Refusal::ReversePath(text) => reply(
-            "553",
-            "5.1.7",
-            format!("<{}>: MAIL FROM must be an address with a domain", printable(text)),
+    let (code, status, text) = match refusal {
+        Refusal::UnknownLogin(login) => (
+            "550",
+            "5.7.1",
+            format!("the login {} may not send mail here: nothing is known of it", printable(login)),
         ),
+        Refusal::From(error) => ("554", "5.6.0", error.to_string()),
+        Refusal::ResentFrom(error) => ("554", "5.6.0", format!("the Resent-From field {error}")),
+        Refusal::NotAllowed(role, address) => ("550", "5.7.1", not_allowed(*role, address)),
+        Refusal::ReversePath(text) => {
+            ("553", "5.1.7", format!("<{}>: MAIL FROM must be an address with a domain", printable(text)))
+        }
         Refusal::Shown(text) => {
             let text = printable(text);
-            let text =
-                format!("the display name shows {text}, an address that you may not use; take it out{ask}");
-            reply("550", "5.7.1", text)
-        }
-        Refusal::Misdirecting => {
-            let text = "the display name holds characters that change the direction of text; take them out";
-            reply("550", "5.7.1", text.to_owned())
-        }
-        Refusal::NeedsSmtpUtf8(address) => {
-            let address = printable(&address.to_string());
-            reply(
+            (
                 "550",
-                "5.6.7",
-                format!("<{address}> must be written into the message, which needs SMTPUTF8"),
+                "5.7.1",
+                format!("the display name shows {text}, an address that you may not use; take it out"),
             )
         }
-        Refusal::NoAddress => {
-            let text =
-                format!("the message needs a Sender, and the directory has no mail address for you{ask}");
-            reply("550", "5.7.1", text)
+        Refusal::Misdirecting => ("550", "5.7.1", MISDIRECTING.to_owned()),
+        Refusal::NeedsSmtpUtf8(address) => {
+            let address = printable(&address.to_string());
+            ("550", "5.6.7", format!("<{address}> must be written into the message, which needs SMTPUTF8"))
         }
-    }
+        Refusal::NoAddress => ("550", "5.7.1", NO_ADDRESS.to_owned()),
+    };
+    // Who is not allowed may ask to be; what is malformed nobody can allow.
+    let ask = status == "5.7.1" && *refusal != Refusal::Misdirecting && !contact.is_empty();
+    Reply { code, status, text: if ask { format!("{text}; ask {contact}") } else { text } }
+}
+
+const MISDIRECTING: &str =
+    "the display name holds characters that change the direction of text; take them out";
+const NO_ADDRESS: &str = "the message needs a Sender, and the directory has no mail address for you";
+
+fn not_allowed(role: Role, address: &Address) -> String {
+    let place = match role {
+        Role::Author => "",
+        Role::Resender => " (in Resent-From)",
+        Role::EnvelopeSender => " (in MAIL FROM)",
+    };
+    let address = printable(&address.to_string());
+    format!("<{address}>: you may not send as or on behalf of this address{place}")
 }
 
 /// What the client is told when the message could not be judged: to try again. The reason is in the log.
@@ -121,7 +117,6 @@ pub fn printable(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::address::Address;
     use crate::mailbox::FieldError;
     use crate::message::FromError;
 
