@@ -280,6 +280,8 @@ fn mailbox(tokens: &[Token<'_>]) -> Result<Mailbox, FieldError> {
     match (angle('<'), angle('>')) {
         (Some(open), Some(close)) if open < close => name_addr(tokens, open, close),
         (None, None) => bare(tokens),
+        // The comma of a route with several relays has split it.
+        (Some(open), None) if tokens.get(open + 1) == Some(&Token::Special('@')) => Err(FieldError::Route),
         (Some(_) | None, Some(_)) | (Some(_), None) => Err(FieldError::Unpaired),
     }
 }
@@ -407,7 +409,7 @@ mod tests {
             ("Nobody:;", Group),
             ("mailto:a@x.org", Group),
             ("Re: Boss <boss@x.org>", Group),
-            ("<@a.example,@b.example:boss@x.org>", Unpaired),
+            ("<@a.example,@b.example:boss@x.org>", Route),
             ("<@a.example:boss@x.org>", Route),
             ("a(b)@x.org", CommentInAddress),
             ("a@(b)x.org", CommentInAddress),

@@ -8,7 +8,7 @@ use tracing::{info, warn};
 use super::{Outcome, Trouble};
 use crate::grant::Mode;
 use crate::message::{Envelope, Message, ReversePath};
-use crate::policy::{Accepted, Author, EnvelopeChange, SenderChange};
+use crate::policy::{Accepted, EnvelopeChange, SenderChange};
 use crate::reply::{self, Reply, printable};
 
 /// What every line says.
@@ -19,15 +19,16 @@ pub(super) struct Line<'a> {
     pub(super) took: Duration,
 }
 
-/// Writes an event with the fields of every line, and more.
+/// Writes an event with the fields of every line, and more. All of them are given as strings, not as `%` values: the
+/// text format then quotes them, and no value can pass for another field.
 macro_rules! write_line {
     ($level:ident, $line:expr, $verdict:expr, $($field:tt)*) => {{
         let line = $line;
         $level!(
-            queue_id = %printable(line.queue_id),
-            login = %printable(&line.message.login),
-            mail_from = %printable(&reverse_path(&line.message.envelope)),
-            from = %printable(&authors(line.message)),
+            queue_id = printable(line.queue_id),
+            login = printable(&line.message.login),
+            mail_from = reverse_path(&line.message.envelope),
+            from = authors(line.message),
             verdict = $verdict,
             $($field)*
             ms = line.milliseconds(),
@@ -37,14 +38,14 @@ macro_rules! write_line {
 
 impl Line<'_> {
     pub(super) fn accepted(&self, accepted: &Accepted) {
-        let by = accepted.authors.iter().map(by).collect::<Vec<_>>().join(", ");
+        let by = accepted.authors.iter().map(|author| author.by.name()).collect::<Vec<_>>().join(", ");
         let (sender, envelope) = (sender(&accepted.sender), envelope(&accepted.envelope));
         let verdict = match self.mode {
             Mode::Enforce => "accept",
             Mode::Observe if sender.is_none() && envelope.is_none() => "accept",
             Mode::Observe => "would change",
         };
-        write_line!(info, self, verdict, by = %printable(&by), sender, envelope,);
+        write_line!(info, self, verdict, by = printable(&by), sender, envelope,);
     }
 
     pub(super) fn refused(&self, reply: &Reply) {
@@ -52,7 +53,7 @@ impl Line<'_> {
             Mode::Enforce => "refuse",
             Mode::Observe => "would refuse",
         };
-        write_line!(info, self, verdict, reply = %reply,);
+        write_line!(info, self, verdict, reply = reply.to_string(),);
     }
 
     pub(super) fn deferred(&self, trouble: &Trouble) {
@@ -60,7 +61,7 @@ impl Line<'_> {
             Mode::Enforce => "defer",
             Mode::Observe => "would defer",
         };
-        write_line!(warn, self, verdict, reason = %printable(&trouble.to_string()),);
+        write_line!(warn, self, verdict, reason = printable(&trouble.to_string()),);
     }
 
     fn milliseconds(&self) -> f64 {
@@ -71,27 +72,23 @@ impl Line<'_> {
 /// Logs and refuses mail without a login.
 pub(super) fn unauthenticated(envelope: &Envelope) -> Outcome {
     let reply = reply::unauthenticated();
-    info!(mail_from = %printable(&reverse_path(envelope)), verdict = "refuse", reply = %reply);
+    info!(mail_from = reverse_path(envelope), verdict = "refuse", reply = reply.to_string());
     Outcome::Refuse(reply)
 }
 
 fn reverse_path(envelope: &Envelope) -> String {
-    match &envelope.sender {
+    printable(&match &envelope.sender {
         ReversePath::Null => "<>".to_owned(),
         ReversePath::Address(address) => format!("<{address}>"),
         ReversePath::Unusable(text) => format!("<{text}>"),
-    }
+    })
 }
 
-fn authors(message: &Message) -> String {
-    match &message.authors {
-        Ok(mailboxes) => mailboxes.iter().map(|m| m.address.to_string()).collect::<Vec<_>>().join(", "),
-        Err(error) => error.to_string(),
-    }
-}
-
-fn by(author: &Author) -> String {
-    author.by.name().to_owned()
+/// The authors; none if From names none, which the reply then says.
+fn authors(message: &Message) -> Option<String> {
+    let mailboxes = message.authors.as_ref().ok()?;
+    let addresses: Vec<_> = mailboxes.iter().map(|mailbox| mailbox.address.to_string()).collect();
+    Some(printable(&addresses.join(", ")))
 }
 
 fn sender(change: &SenderChange) -> Option<String> {
