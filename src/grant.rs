@@ -101,7 +101,7 @@ pub struct Entry {
     pub mail: Vec<Address>,
     /// The values of the alias attributes.
     pub aliases: Vec<Address>,
-    /// The values of the login attributes.
+    /// The values of the login attributes, if it is a person; nothing else logs in, or is a member by its login.
     pub logins: Vec<String>,
     /// `delegationEnabled`, where it says something.
     pub enabled: Option<bool>,
@@ -140,14 +140,14 @@ pub struct Account {
 }
 
 impl Account {
-    /// Whether one of the forms of an address is its own.
-    fn owns(&self, forms: &[Address]) -> bool {
-        self.may_send.iter().any(|pattern| forms.iter().any(|form| pattern.matches(form)))
+    /// Whether the address, as it stands, is its own.
+    fn owns(&self, address: &Address) -> bool {
+        self.may_send.iter().any(|pattern| pattern.matches(address))
     }
 
-    /// The first address that it may send from which is not a pattern.
-    fn primary(&self) -> Option<&Address> {
-        self.may_send.iter().find_map(|pattern| match pattern {
+    /// The addresses that it may send from, as far as they are named.
+    fn addresses(&self) -> impl Iterator<Item = &Address> + Clone {
+        self.may_send.iter().filter_map(|pattern| match pattern {
             Pattern::Address(address) => Some(address),
             Pattern::Any | Pattern::Domain(_) => None,
         })
@@ -300,14 +300,24 @@ impl Submitter {
         let login = Address::parse(&self.login).ok();
         let entry = self.entry.as_deref();
         let typed = entry.and_then(|entry| entry.mail.iter().find(|own| Some(*own) == login.as_ref()));
-        typed
-            .or_else(|| entry.and_then(Entry::primary))
-            .or_else(|| self.account.as_ref().and_then(|a| a.primary()))
+        typed.into_iter().chain(self.named()).next()
     }
 
     /// The addresses that could stand for it, the primary first.
     pub fn addresses(&self) -> impl Iterator<Item = &Address> + Clone {
-        self.primary().into_iter().chain(self.entry.iter().flat_map(|entry| entry.addresses()))
+        self.primary().into_iter().chain(self.named())
+    }
+
+    /// The addresses of its entry, then those of its account.
+    fn named(&self) -> impl Iterator<Item = &Address> + Clone {
+        let account = self.account.iter().flat_map(|account| account.addresses());
+        self.entry.iter().flat_map(|entry| entry.addresses()).chain(account)
+    }
+
+    /// Whether the address, as it stands, is one of its own.
+    fn owns(&self, address: &Address) -> bool {
+        self.entry.as_ref().is_some_and(|entry| entry.has(address))
+            || self.account.as_ref().is_some_and(|account| account.owns(address))
     }
 
     /// The domains of its own addresses.
@@ -387,8 +397,6 @@ pub struct Rights {
 }
 
 impl Rights {
-    const ALL: Self = Self { send_as: true, send_on_behalf: true, schedule: true };
-
     fn insert(&mut self, right: Right) {
         match right {
             Right::SendAs => self.send_as = true,
@@ -409,37 +417,42 @@ impl Rights {
 /// What the submitter is to `address`, or none if the facts do not say who holds it.
 ///
 /// The forms of the address are tried in order, and the first that anybody has decides: an entry that has
-/// `anna+boss@…` itself takes it from `anna@…`.
+/// `anna+boss@…` itself takes it from `anna@…`, whether that is an entry's or an account's.
 pub fn relation(
     address: &Address,
     facts: &Facts,
     addresses: &AddressRules,
     rules: &GrantRules,
 ) -> Option<Relation> {
-    let forms = addresses.candidates(address);
     let submitter = &facts.submitter;
-    if submitter.account.as_ref().is_some_and(|account| account.owns(&forms)) {
+    if submitter.owns(address) {
         return Some(Relation::Own);
     }
-    let owns = |form: &Address| submitter.entry.as_ref().is_some_and(|entry| entry.has(form));
-    if forms.first().is_some_and(owns) {
-        return Some(Relation::Own);
+    let forms = addresses.candidates(address);
+    if forms.is_empty() {
+        return Some(Relation::Unknown);
     }
-    let entries = if forms.is_empty() { &[] } else { facts.owners.get(address)? };
-    for form in &forms {
-        if owns(form) {
+    let entries = facts.owners.get(address)?;
+    let of_form = |form| {
+        if submitter.owns(form) {
             return Some(Relation::Own);
         }
-        let principals: Vec<_> = entries.iter().filter(|entry| entry.has(form)).cloned().collect();
-        if !principals.is_empty() {
-            let rights = principals.iter().map(|principal| rights_for(principal, submitter, rules));
-            return Some(Relation::Others(Others {
-                rights: rights.fold(Rights::ALL, Rights::intersect),
-                principals,
-            }));
-        }
-    }
-    Some(Relation::Unknown)
+        others(form, entries, submitter, rules).map(Relation::Others)
+    };
+    Some(forms.iter().find_map(of_form).unwrap_or(Relation::Unknown))
+}
+
+/// Those of the `entries` that have the address as it stands, and what all of them grant; none if none has it.
+fn others(
+    address: &Address,
+    entries: &[Arc<Entry>],
+    submitter: &Submitter,
+    rules: &GrantRules,
+) -> Option<Others> {
+    let principals: Vec<_> = entries.iter().filter(|entry| entry.has(address)).cloned().collect();
+    let rights = principals.iter().map(|principal| rights_for(principal, submitter, rules));
+    let rights = rights.reduce(Rights::intersect)?;
+    Some(Others { principals, rights })
 }
 
 /// The rights that one principal's entry gives to the submitter.
@@ -465,9 +478,13 @@ pub fn member_right(principal: &Entry, submitter: &Submitter, rules: &GrantRules
 
 /// Whether the principal is a security group that the submitter is in.
 pub fn is_member(principal: &Entry, submitter: &Submitter, rules: &GrantRules) -> bool {
-    let same_context =
-        submitter.entry.as_ref().is_some_and(|entry| rules.share_context(&entry.dn, &principal.dn));
-    same_context && submitter.groups.iter().any(|membership| membership.group.dn == principal.dn)
+    shares_context(principal, submitter, rules)
+        && submitter.groups.iter().any(|membership| membership.group.dn == principal.dn)
+}
+
+/// Whether the submitter itself, whatever groups it is in, shares the principal's context.
+fn shares_context(principal: &Entry, submitter: &Submitter, rules: &GrantRules) -> bool {
+    submitter.entry.as_ref().is_some_and(|entry| rules.share_context(&entry.dn, &principal.dn))
 }
 
 /// What becomes of one grant when the submitter would use it.
@@ -479,7 +496,7 @@ pub enum Standing {
     SelfGrant,
     /// It names neither the submitter nor a security group that the submitter is in.
     NotSubmitter,
-    /// Principal and submitter do not share a context.
+    /// The principal does not share a context with the identity that is named, or not with the submitter.
     OtherContext,
     /// Delegation is not enabled for the principal, by this scope.
     Disabled(Scope),
@@ -490,12 +507,15 @@ pub fn standing(grant: &Grant, principal: &Entry, submitter: &Submitter, rules: 
     if grant.delegate.names(principal) {
         return Standing::SelfGrant;
     }
-    let Some(identity) = submitter.identities().find(|identity| grant.delegate.names(identity)) else {
+    // A login or an address may name several identities: any of them will do.
+    let mut named = submitter.identities().filter(|identity| grant.delegate.names(identity)).peekable();
+    if named.peek().is_none() {
         return Standing::NotSubmitter;
-    };
-    if !rules.share_context(&principal.dn, &identity.dn) {
-        return Standing::OtherContext;
     }
+    let mut within = named.filter(|identity| rules.share_context(&principal.dn, &identity.dn));
+    let Some(identity) = within.next().filter(|_| shares_context(principal, submitter, rules)) else {
+        return Standing::OtherContext;
+    };
     match rules.enabled(principal) {
         (false, scope) if grant.right.needs_enabled() => Standing::Disabled(scope),
         (true | false, _) => Standing::Counts(identity.dn.clone()),
