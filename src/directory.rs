@@ -107,3 +107,7 @@ pub async fn security_groups<D: Directory>(
     }
     Ok(found)
 }
+
+#[cfg(test)]
+#[path = "directory_tests.rs"]
+mod tests;
