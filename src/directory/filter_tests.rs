@@ -94,6 +94,7 @@ fn refused() {
         ("(:=anna)", 4, Rule),
         ("(:dn:=anna)", 7, Rule),
         ("(cn:a:b:=anna)", 8, Rule),
+        ("(cn:a:dn:=anna)", 9, Rule),
         ("(cn=a(b)", 6, Unescaped),
         ("(cn=ä\u{0})", 6, Unescaped),
         ("(cn=a\\)", 6, Escape),

@@ -256,6 +256,7 @@ fn booleans() {
         ("delegationEnabled: false ", Some(false)),
         ("delegationEnabled: 1", None),
         ("delegationEnabled: TRUE\ndelegationEnabled: FALSE", Some(false)),
+        ("delegationEnabled: FALSE\ndelegationEnabled: TRUE", Some(false)),
     ] {
         assert_eq!(entry(&person("uid=x", lines)).enabled, enabled, "{lines}");
     }
@@ -285,7 +286,7 @@ fn by_login() {
         &[
             person("uid=anna,ou=a", "uid: anna\nmail: anna@example.org\nmail: a@bücher.example"),
             person("uid=anna,ou=b", "uid: anna\nmail: anna@acme.example"),
-            person("uid=bea,ou=a", "uid: bea\nuid: Beate\nmail: shared@example.org"),
+            person("uid=bea,ou=a", "uid: bea\nuid: BEA\nuid: Beate\nmail: shared@example.org"),
             person("uid=carl,ou=a", "uid: carl\nmail: bea\nmail: shared@example.org"),
             person("uid=odd,ou=a", "uid: anna@example.org"),
             "dn: cn=staff,ou=a,dc=org\nobjectClass: groupOfNames\nuid: staff\nmail: staff@example.org\n"
