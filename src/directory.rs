@@ -109,5 +109,4 @@ pub async fn security_groups<D: Directory>(
 }
 
 #[cfg(test)]
-#[path = "directory_tests.rs"]
 mod tests;

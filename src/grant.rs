@@ -6,8 +6,14 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::address::{Address, AddressRules, Pattern};
+use crate::address::{Address, AddressRules};
 use crate::dn::Dn;
+
+mod context;
+mod submitter;
+
+pub use context::{Context, DecidedBy, GrantRules, Place, Scope};
+pub use submitter::{Account, Membership, Mode, Submitter};
 
 /// A right that a principal's entry can grant.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -123,220 +129,6 @@ impl Entry {
     /// Whether the address, as it stands, is one of its own. LDAP's matching is looser than ours; this is what counts.
     pub fn has(&self, address: &Address) -> bool {
         self.addresses().any(|own| own == address)
-    }
-}
-
-/// A login that the configuration defines, besides or instead of an entry: a scanner, a ticket system.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Account {
-    /// The login, as it arrives in `{auth_authen}`.
-    pub login: String,
-    /// Addresses that count as its own.
-    pub may_send: Vec<Pattern>,
-    /// Addresses that it may use as envelope sender besides.
-    pub envelope: Vec<Pattern>,
-    /// Whether its messages are only watched; without it, `policy.mode` says.
-    pub mode: Option<Mode>,
-}
-
-impl Account {
-    /// Whether the address, as it stands, is its own.
-    fn owns(&self, address: &Address) -> bool {
-        self.may_send.iter().any(|pattern| pattern.matches(address))
-    }
-
-    /// The addresses that it may send from, as far as they are named.
-    fn addresses(&self) -> impl Iterator<Item = &Address> + Clone {
-        self.may_send.iter().filter_map(|pattern| match pattern {
-            Pattern::Address(address) => Some(address),
-            Pattern::Any | Pattern::Domain(_) => None,
-        })
-    }
-}
-
-/// Whether verdicts are carried out.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Mode {
-    /// They are.
-    Enforce,
-    /// They are logged, and every message passes unchanged.
-    Observe,
-}
-
-/// A tenant: a subtree of the directory that grants never leave.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Context {
-    /// Its name in the configuration.
-    pub name: String,
-    /// The subtree.
-    pub base: Dn,
-    /// Realms of logins and domains of addresses that are looked up in this subtree, in canonical form.
-    pub domains: Vec<String>,
-    /// Whether delegation is enabled here, where it says something.
-    pub enabled: Option<bool>,
-}
-
-/// Which scope has the last word on whether delegation is enabled: it and those above it are heard.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum DecidedBy {
-    /// The server alone.
-    Server,
-    /// The principal's context, else the server.
-    Context,
-    /// The principal, else its context, else the server.
-    Principal,
-}
-
-/// What the configuration says of grants: `[delegation]`, `[[context]]`, `policy.group_members`.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct GrantRules {
-    /// `delegation.enabled`
-    pub enabled: bool,
-    /// `delegation.decided_by`
-    pub decided_by: DecidedBy,
-    /// `[[context]]`; none means that the whole directory is one.
-    pub contexts: Vec<Context>,
-    /// The right that members of a security group have for the group's own address.
-    pub group_members: Option<Right>,
-}
-
-/// Where an entry stands among the contexts.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Place {
-    /// No contexts are configured: all entries share one.
-    Undivided,
-    /// In the context with this index.
-    In(usize),
-    /// Contexts are configured, and it is in none.
-    Outside,
-}
-
-impl GrantRules {
-    /// The place of an entry: the most specific context that it is in.
-    pub fn place(&self, dn: &Dn) -> Place {
-        if self.contexts.is_empty() {
-            return Place::Undivided;
-        }
-        let within = self.contexts.iter().enumerate().filter(|(_, context)| dn.is_within(&context.base));
-        match within.max_by_key(|(_, context)| context.base.depth()) {
-            Some((index, _)) => Place::In(index),
-            None => Place::Outside,
-        }
-    }
-
-    /// Whether two entries can have anything to do with each other.
-    pub fn share_context(&self, a: &Dn, b: &Dn) -> bool {
-        let place = self.place(a);
-        place != Place::Outside && place == self.place(b)
-    }
-
-    /// The subtree in which a realm or an address domain is looked up, if one context claims it.
-    pub fn base_for(&self, domain: &str) -> Option<&Dn> {
-        let claims = |context: &&Context| context.domains.iter().any(|own| own.eq_ignore_ascii_case(domain));
-        self.contexts.iter().find(claims).map(|context| &context.base)
-    }
-
-    /// Whether the principal's own grants (send-on-behalf, schedule) count, and which scope said so.
-    pub fn enabled(&self, principal: &Entry) -> (bool, Scope) {
-        let context = match self.place(&principal.dn) {
-            Place::In(index) => self.contexts.get(index).and_then(|context| context.enabled),
-            Place::Undivided | Place::Outside => None,
-        };
-        let heard = match self.decided_by {
-            DecidedBy::Server => (None, None),
-            DecidedBy::Context => (None, context),
-            DecidedBy::Principal => (principal.enabled, context),
-        };
-        match heard {
-            (Some(enabled), _) => (enabled, Scope::Principal),
-            (None, Some(enabled)) => (enabled, Scope::Context),
-            (None, None) => (self.enabled, Scope::Server),
-        }
-    }
-}
-
-/// A scope that says whether delegation is enabled.
-#[derive(Clone, Copy, Debug, Eq, PartialEq)]
-pub enum Scope {
-    /// `delegationEnabled` of the principal's entry.
-    Principal,
-    /// `enabled` of its `[[context]]`.
-    Context,
-    /// `delegation.enabled`.
-    Server,
-}
-
-/// A security group that the submitter is in.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Membership {
-    /// The group.
-    pub group: Arc<Entry>,
-    /// The group through which it is, as an index into the same list, where that is known; none for the entry's
-    /// own groups.
-    pub through: Option<usize>,
-}
-
-/// Who authenticated.
-#[derive(Clone, Debug, Default, Eq, PartialEq)]
-pub struct Submitter {
-    /// The login as it arrived in `{auth_authen}`.
-    pub login: String,
-    /// Its entry.
-    pub entry: Option<Arc<Entry>>,
-    /// Its `[[account]]`.
-    pub account: Option<Arc<Account>>,
-    /// The security groups that it is in, directly or through security groups alone.
-    pub groups: Vec<Membership>,
-}
-
-impl Submitter {
-    /// Whether anything is known of the login.
-    pub fn is_known(&self) -> bool {
-        self.entry.is_some() || self.account.is_some()
-    }
-
-    /// Its primary address: the one that it logs in with, else the entry's, else the account's first.
-    pub fn primary(&self) -> Option<&Address> {
-        let login = Address::parse(&self.login).ok();
-        let entry = self.entry.as_deref();
-        let typed = entry.and_then(|entry| entry.mail.iter().find(|own| Some(*own) == login.as_ref()));
-        typed.into_iter().chain(self.named()).next()
-    }
-
-    /// The addresses that could stand for it, the primary first.
-    pub fn addresses(&self) -> impl Iterator<Item = &Address> + Clone {
-        self.primary().into_iter().chain(self.named())
-    }
-
-    /// The addresses of its entry, then those of its account.
-    fn named(&self) -> impl Iterator<Item = &Address> + Clone {
-        let account = self.account.iter().flat_map(|account| account.addresses());
-        self.entry.iter().flat_map(|entry| entry.addresses()).chain(account)
-    }
-
-    /// Whether the address, as it stands, is one of its own.
-    fn owns(&self, address: &Address) -> bool {
-        self.entry.as_ref().is_some_and(|entry| entry.has(address))
-            || self.account.as_ref().is_some_and(|account| account.owns(address))
-    }
-
-    /// The domains of its own addresses.
-    pub fn domains(&self) -> impl Iterator<Item = &str> {
-        let entry = self.entry.iter().flat_map(|entry| entry.addresses()).map(Address::domain);
-        let patterns = self.account.iter().flat_map(|account| &account.may_send);
-        entry.chain(patterns.filter_map(|pattern| match pattern {
-            Pattern::Any => None,
-            Pattern::Domain(domain) => Some(domain.as_ref()),
-            Pattern::Address(address) => Some(address.domain()),
-        }))
-    }
-
-    /// The entries whose grants are the submitter's: its own, and its security groups.
-    pub fn identities(&self) -> impl Iterator<Item = &Entry> {
-        self.entry
-            .as_deref()
-            .into_iter()
-            .chain(self.groups.iter().map(|membership| membership.group.as_ref()))
     }
 }
 
@@ -523,5 +315,4 @@ pub fn standing(grant: &Grant, principal: &Entry, submitter: &Submitter, rules: 
 }
 
 #[cfg(test)]
-#[path = "grant_tests.rs"]
 mod tests;

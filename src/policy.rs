@@ -343,5 +343,4 @@ impl Case<'_> {
 }
 
 #[cfg(test)]
-#[path = "policy_tests.rs"]
 mod tests;

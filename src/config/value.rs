@@ -257,5 +257,4 @@ fn whole_number(text: &str) -> Option<u64> {
 }
 
 #[cfg(test)]
-#[path = "value_tests.rs"]
 mod tests;

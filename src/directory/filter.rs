@@ -240,5 +240,4 @@ impl fmt::Debug for Filter {
 }
 
 #[cfg(test)]
-#[path = "filter_tests.rs"]
 mod tests;

@@ -329,5 +329,4 @@ fn add_superclasses(record: &mut Record) {
 }
 
 #[cfg(test)]
-#[path = "ldif_tests.rs"]
 mod tests;

@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::address::Pattern;
 
 const OFF: DecidedBy = DecidedBy::Server;
 

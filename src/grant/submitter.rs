@@ -1,0 +1,117 @@
+//! Who authenticated: an entry, an `[[account]]`, or both, with the groups that stand for it.
+
+use std::sync::Arc;
+
+use super::Entry;
+use crate::address::{Address, Pattern};
+
+/// A login that the configuration defines, besides or instead of an entry: a scanner, a ticket system.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Account {
+    /// The login, as it arrives in `{auth_authen}`.
+    pub login: String,
+    /// Addresses that count as its own.
+    pub may_send: Vec<Pattern>,
+    /// Addresses that it may use as envelope sender besides.
+    pub envelope: Vec<Pattern>,
+    /// Whether its messages are only watched; without it, `policy.mode` says.
+    pub mode: Option<Mode>,
+}
+
+impl Account {
+    /// Whether the address, as it stands, is its own.
+    fn owns(&self, address: &Address) -> bool {
+        self.may_send.iter().any(|pattern| pattern.matches(address))
+    }
+
+    /// The addresses that it may send from, as far as they are named.
+    fn addresses(&self) -> impl Iterator<Item = &Address> + Clone {
+        self.may_send.iter().filter_map(|pattern| match pattern {
+            Pattern::Address(address) => Some(address),
+            Pattern::Any | Pattern::Domain(_) => None,
+        })
+    }
+}
+
+/// Whether verdicts are carried out.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Mode {
+    /// They are.
+    Enforce,
+    /// They are logged, and every message passes unchanged.
+    Observe,
+}
+
+/// A security group that the submitter is in.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Membership {
+    /// The group.
+    pub group: Arc<Entry>,
+    /// The group through which it is, as an index into the same list, where that is known; none for the entry's
+    /// own groups.
+    pub through: Option<usize>,
+}
+
+/// Who authenticated.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Submitter {
+    /// The login as it arrived in `{auth_authen}`.
+    pub login: String,
+    /// Its entry.
+    pub entry: Option<Arc<Entry>>,
+    /// Its `[[account]]`.
+    pub account: Option<Arc<Account>>,
+    /// The security groups that it is in, directly or through security groups alone.
+    pub groups: Vec<Membership>,
+}
+
+impl Submitter {
+    /// Whether anything is known of the login.
+    pub fn is_known(&self) -> bool {
+        self.entry.is_some() || self.account.is_some()
+    }
+
+    /// Its primary address: the one that it logs in with, else the entry's, else the account's first.
+    pub fn primary(&self) -> Option<&Address> {
+        let login = Address::parse(&self.login).ok();
+        let entry = self.entry.as_deref();
+        let typed = entry.and_then(|entry| entry.mail.iter().find(|own| Some(*own) == login.as_ref()));
+        typed.into_iter().chain(self.named()).next()
+    }
+
+    /// The addresses that could stand for it, the primary first.
+    pub fn addresses(&self) -> impl Iterator<Item = &Address> + Clone {
+        self.primary().into_iter().chain(self.named())
+    }
+
+    /// The addresses of its entry, then those of its account.
+    fn named(&self) -> impl Iterator<Item = &Address> + Clone {
+        let account = self.account.iter().flat_map(|account| account.addresses());
+        self.entry.iter().flat_map(|entry| entry.addresses()).chain(account)
+    }
+
+    /// Whether the address, as it stands, is one of its own.
+    pub(super) fn owns(&self, address: &Address) -> bool {
+        self.entry.as_ref().is_some_and(|entry| entry.has(address))
+            || self.account.as_ref().is_some_and(|account| account.owns(address))
+    }
+
+    /// The domains of its own addresses.
+    pub fn domains(&self) -> impl Iterator<Item = &str> {
+        let entry = self.entry.iter().flat_map(|entry| entry.addresses()).map(Address::domain);
+        let patterns = self.account.iter().flat_map(|account| &account.may_send);
+        entry.chain(patterns.filter_map(|pattern| match pattern {
+            Pattern::Any => None,
+            Pattern::Domain(domain) => Some(domain.as_ref()),
+            Pattern::Address(address) => Some(address.domain()),
+        }))
+    }
+
+    /// The entries whose grants are the submitter's: its own, and its security groups.
+    pub fn identities(&self) -> impl Iterator<Item = &Entry> {
+        self.entry
+            .as_deref()
+            .into_iter()
+            .chain(self.groups.iter().map(|membership| membership.group.as_ref()))
+    }
+}
