@@ -76,6 +76,10 @@ impl Address {
         if local.chars().any(is_forbidden) {
             return Err(AddressError::Control);
         }
+        // Legal in a quoted string, and taken away by some readers, for whom it is then another mailbox.
+        if local.trim() != local || local.contains("  ") {
+            return Err(AddressError::LocalPart);
+        }
         let local: String = local.nfc().collect();
         let domain = canonical_domain(domain)?;
         let key = format!("{}@{domain}", local.to_ascii_lowercase());
@@ -359,14 +363,10 @@ mod tests {
     fn different() {
         for (a, b) in [
             ("anna@example.org", "anna@example.net"),
-            ("anna@example.org", "anna.@example.org".trim_start_matches('x')),
             ("Ä@example.org", "ä@example.org"),
-            ("\"anna \"@example.org", "anna@example.org"),
             ("an\u{200b}na@example.org", "anna@example.org"),
         ] {
-            if let Ok(b) = Address::parse(b) {
-                assert_ne!(address(a), b);
-            }
+            assert_ne!(address(a), address(b));
         }
     }
 
@@ -386,6 +386,9 @@ mod tests {
             ("\"a\"b@example.org", LocalPart),
             ("\"a\".b@example.org", LocalPart),
             ("\"a@example.org", LocalPart),
+            ("\"a \"@example.org", LocalPart),
+            ("\" a\"@example.org", LocalPart),
+            ("\"a  b\"@example.org", LocalPart),
             ("a@b@example.org", Domain),
             ("a@example..org", Domain),
             ("a@example.org.", Domain),
