@@ -78,7 +78,11 @@ impl<D: Directory> Session<D> {
         let Some(login) = login else {
             return match site.unauthenticated {
                 Choice::Accept => Outcome::Accept,
-                Choice::Refuse => log::unauthenticated(&envelope),
+                Choice::Refuse => {
+                    let reply = reply::unauthenticated();
+                    log::unauthenticated(&envelope, &reply, site.mode);
+                    carried_out(Outcome::Refuse(reply), site.mode)
+                }
             };
         };
         let Some(open) = self.transactions.open() else { return Outcome::Refuse(reply::ending()) };
@@ -141,13 +145,7 @@ impl<D: Directory> Transaction<D> {
                 Outcome::Refuse(reply::temporary())
             }
         };
-        match mode {
-            Mode::Enforce => outcome,
-            Mode::Observe => {
-                self.modifications.clear();
-                Outcome::Accept
-            }
-        }
+        carried_out(outcome, mode)
     }
 
     fn accept(&mut self, accepted: &Accepted, message: &Message, line: &log::Line<'_>) -> Outcome {
@@ -165,6 +163,14 @@ impl<D: Directory> Site<D> {
             Answer::Decided(verdict) => Ok(verdict),
             Answer::NeedsBody(_) => Err(Trouble::Body),
         }
+    }
+}
+
+/// What becomes of an outcome: with `mode = "observe"` it is only logged, and the message passes unchanged.
+fn carried_out(outcome: Outcome, mode: Mode) -> Outcome {
+    match mode {
+        Mode::Enforce => outcome,
+        Mode::Observe => Outcome::Accept,
     }
 }
 

@@ -5,11 +5,11 @@ use std::time::Duration;
 
 use tracing::{info, warn};
 
-use super::{Outcome, Trouble};
+use super::Trouble;
 use crate::grant::Mode;
 use crate::message::{Envelope, Message, ReversePath};
 use crate::policy::{Accepted, EnvelopeChange, SenderChange};
-use crate::reply::{self, Reply, printable};
+use crate::reply::{Reply, printable};
 
 /// What every line says.
 pub(super) struct Line<'a> {
@@ -49,11 +49,7 @@ impl Line<'_> {
     }
 
     pub(super) fn refused(&self, reply: &Reply) {
-        let verdict = match self.mode {
-            Mode::Enforce => "refuse",
-            Mode::Observe => "would refuse",
-        };
-        write_line!(info, self, verdict, reply = reply.to_string(),);
+        write_line!(info, self, refusal(self.mode), reply = reply.to_string(),);
     }
 
     pub(super) fn deferred(&self, trouble: &Trouble) {
@@ -69,11 +65,16 @@ impl Line<'_> {
     }
 }
 
-/// Logs and refuses mail without a login.
-pub(super) fn unauthenticated(envelope: &Envelope) -> Outcome {
-    let reply = reply::unauthenticated();
-    info!(mail_from = reverse_path(envelope), verdict = "refuse", reply = reply.to_string());
-    Outcome::Refuse(reply)
+/// The line of mail without a login that is refused.
+pub(super) fn unauthenticated(envelope: &Envelope, reply: &Reply, mode: Mode) {
+    info!(mail_from = reverse_path(envelope), verdict = refusal(mode), reply = reply.to_string());
+}
+
+fn refusal(mode: Mode) -> &'static str {
+    match mode {
+        Mode::Enforce => "refuse",
+        Mode::Observe => "would refuse",
+    }
 }
 
 fn reverse_path(envelope: &Envelope) -> String {

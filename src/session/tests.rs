@@ -174,6 +174,9 @@ async fn without_a_login() {
     let refuse = Site { unauthenticated: Choice::Refuse, ..site(Directed::Fail, Mode::Enforce) };
     let (mut refusing, _sender, _) = session(refuse);
     assert_eq!(code(&mail(&mut refusing, None)), "530");
+    let watch = Site { unauthenticated: Choice::Refuse, ..site(Directed::Fail, Mode::Observe) };
+    let (mut watching, _sender, _) = session(watch);
+    assert_eq!(mail(&mut watching, None), Outcome::Accept);
 }
 
 #[tokio::test]
