@@ -76,6 +76,10 @@ impl Address {
         if local.chars().any(is_forbidden) {
             return Err(AddressError::Control);
         }
+        // Behind a backslash it was none in the text.
+        if local.contains("=?") {
+            return Err(AddressError::EncodedWord);
+        }
         // Legal in a quoted string, and taken away by some readers, for whom it is then another mailbox.
         if local.trim() != local || local.contains("  ") {
             return Err(AddressError::LocalPart);
@@ -398,6 +402,8 @@ mod tests {
             ("a@\u{ff45}xample.org", Domain),
             ("a@example\u{3002}org", Domain),
             ("=?utf-8?q?a?=@example.org", EncodedWord),
+            ("\"=\\?utf-8?q?a?=\"@example.org", EncodedWord),
+            ("a@=?utf-8?q?a?=.org", EncodedWord),
             ("a\u{0}@example.org", Control),
             ("a@example.org\n", Control),
             ("a\u{202e}@example.org", Control),
