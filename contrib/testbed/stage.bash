@@ -1,0 +1,162 @@
+# shellcheck shell=bash disable=SC2034 # what it sets is for those who source it
+# stage.bash, to be sourced: a stage for demonstrations and benchmarks. It builds the program, starts it and a private
+# Postfix in a directory of its own, and when the shell ends, also by Ctrl-C, it ends both and removes the directory.
+#
+#   build                           sets $program
+#   open_stage PARENT               makes the directory $stage in PARENT
+#   start_milter NAME unix | inet   runs the program on the company of conf/demo.ldif; sets $milter, its socket as Postfix
+#                                   calls it, and $milter_pid; its files are in $stage/NAME, its log is $stage/NAME/log
+#   start_postfix OPTION…           as mail-system does; sets ${port[submission]} and so on
+#   perform COMMAND…                runs a command that Ctrl-C ends without its last words
+#   keep_stage                      leaves everything as it is when the shell ends
+set -euo pipefail
+export LC_ALL=C.UTF-8
+umask 022
+
+root=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")
+testbed=$root/contrib/testbed
+stage='' program='' milter='' milter_pid='' performer='' postfix_started=''
+milter_pids=()
+declare -A port
+
+die() {
+    echo "${0##*/}: $*" >&2
+    exit 1
+}
+
+build() {
+    command -v cargo >/dev/null ||
+        die "cargo is missing: install Rust $(sed -n 's/^rust-version = "\(.*\)"/\1/p' "$root/Cargo.toml") or newer"
+    # The answer names the file wherever the target directory is.
+    program=$(cd "$root" && cargo build --release --locked --message-format=json-render-diagnostics |
+        sed -n 's/.*"executable":"\([^"]*\/delegation-milter\)".*/\1/p')
+    [ -x "$program" ] || die 'cargo names no program'
+}
+
+open_stage() {
+    trap close_stage EXIT
+    trap 'exit 129' HUP
+    trap 'exit 130' INT
+    trap 'exit 143' TERM
+    stage=$(mktemp -d "$1/delegation-milter.XXXXXX")
+    # Postfix's own user must reach the socket of the milter.
+    chmod 755 "$stage"
+}
+
+close_stage() {
+    local status=$? pid
+    trap '' HUP INT TERM
+    [ -n "$stage" ] || return
+    # What a signal ended has no failure to show.
+    [ $status = 0 ] || [ $status -gt 128 ] || show_logs
+    [ -z "$performer" ] || end_performer
+    [ -z "$postfix_started" ] || "$testbed/mail-system" down "$stage" || status=1
+    for pid in "${milter_pids[@]}"; do
+        kill "$pid" 2>/dev/null || true
+        wait "$pid" || { echo "the milter ended with status $?"; status=1; } >&2
+    done
+    rm -rf "$stage"
+    exit $status
+}
+
+keep_stage() {
+    trap - EXIT HUP INT TERM
+}
+
+# In the background it does not hear Ctrl-C; we do while we wait.
+perform() {
+    "$@" &
+    performer=$!
+    wait "$performer"
+    performer=''
+}
+
+end_performer() {
+    kill "$performer" || true
+    wait "$performer" || true
+} 2>/dev/null
+
+# The directory is about to go: what helps to see why comes before.
+show_logs() {
+    local log
+    for log in "$stage"/*/log "$stage"/*.log; do
+        [ -s "$log" ] || continue
+        printf '\n%s ended with:\n' "$log"
+        tail -n 15 "$log"
+    done
+} >&2
+
+start_milter() {
+    local name=$1 transport=$2
+    mkdir "$stage/$name"
+    cp "$root/conf/demo.ldif" "$stage/$name/"
+    for _ in {1..20}; do
+        listen_"$transport" "$name"
+        run_milter "$stage/$name"
+        if milter_is_ready "$stage/$name/log"; then
+            return
+        fi
+        unset 'milter_pids[-1]'
+        grep -q 'another program listens there' "$stage/$name/log" || break
+    done
+    die 'the milter does not start'
+}
+
+listen_unix() {
+    milter=unix:$stage/$1/milter.sock
+    write_configuration "$1" <<M
+listen = "$milter"
+$([ "$(id -u)" != 0 ] || echo 'socket_group = "postfix"')
+M
+}
+
+# Somebody may have the port: the milter says so, and gets another.
+listen_inet() {
+    milter=inet:127.0.0.1:$(shuf -i 10000-31999 -n 1)
+    write_configuration "$1" <<<"listen = \"$milter\""
+}
+
+write_configuration() {
+    {
+        cat
+        cat <<'M'
+
+[directory]
+urls = ["file:demo.ldif"]
+base_dn = "dc=example,dc=org"
+
+[delegation]
+enabled = true
+
+[log]
+format = "json"
+M
+    } >"$stage/$1/delegation-milter.toml"
+}
+
+# In a session of its own, Ctrl-C does not reach it: it ends after Postfix.
+run_milter() {
+    cd "$1"
+    setsid "$program" --config "$1/delegation-milter.toml" >log 2>&1 </dev/null &
+    milter_pid=$!
+    milter_pids+=("$milter_pid")
+    cd "$OLDPWD"
+}
+
+milter_is_ready() {
+    local deadline=$((SECONDS + 30))
+    until grep -qs '"message":"ready"' "$1"; do
+        [ $SECONDS -lt $deadline ] && kill -0 "$milter_pid" 2>/dev/null || return 1
+        sleep 0.02
+    done
+}
+
+start_postfix() {
+    postfix_started=yes
+    # In a session of its own, Ctrl-C does not stop it halfway.
+    setsid --wait "$testbed/mail-system" up "$stage" "$@" >/dev/null
+    local service number
+    while IFS='=' read -r service number; do
+        port[$service]=$number
+    done <"$stage/ports"
+}
