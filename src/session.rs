@@ -61,7 +61,8 @@ struct Transaction<D> {
     login: String,
     envelope: Envelope,
     header: Header,
-    modifications: Vec<Modification>,
+    /// What is due at the end of the message; none until it was accepted.
+    due: Option<Vec<Modification>>,
     _open: Open,
 }
 
@@ -86,8 +87,8 @@ impl<D: Directory> Session<D> {
             };
         };
         let Some(open) = self.transactions.open() else { return Outcome::Refuse(reply::ending()) };
-        let (header, modifications) = (Header::default(), Vec::new());
-        self.transaction = Some(Transaction { site, login, envelope, header, modifications, _open: open });
+        let header = Header::default();
+        self.transaction = Some(Transaction { site, login, envelope, header, due: None, _open: open });
         Outcome::Continue
     }
 
@@ -112,10 +113,10 @@ impl<D: Directory> Session<D> {
     }
 
     /// The end of the message: what must be changed, and the transaction, which stays open until it is dropped. None
-    /// if no message was accepted for change: it must be deferred.
+    /// if no message was accepted for change, be it that none was judged: it must be deferred.
     pub fn modifications(&mut self) -> Option<(Vec<Modification>, impl Drop + use<D>)> {
         let transaction = self.transaction.take()?;
-        Some((transaction.modifications, transaction._open))
+        Some((transaction.due?, transaction._open))
     }
 
     /// The message is given up.
@@ -150,8 +151,12 @@ impl<D: Directory> Transaction<D> {
 
     fn accept(&mut self, accepted: &Accepted, message: &Message, line: &log::Line<'_>) -> Outcome {
         line.accepted(accepted);
-        self.modifications = actions::plan(accepted, message);
-        if self.modifications.is_empty() { Outcome::Accept } else { Outcome::Continue }
+        let modifications = actions::plan(accepted, message);
+        if modifications.is_empty() {
+            return Outcome::Accept;
+        }
+        self.due = Some(modifications);
+        Outcome::Continue
     }
 }
 

@@ -188,6 +188,14 @@ async fn a_header_without_a_message_is_deferred() {
 }
 
 #[tokio::test]
+async fn a_message_that_was_not_judged_is_deferred() {
+    let (mut session, _sender, _) = session(site(Directed::Answer, Mode::Enforce));
+    mail(&mut session, Some("boss"));
+    session.header(b"From", b"anna@example.org");
+    assert!(session.modifications().is_none());
+}
+
+#[tokio::test]
 async fn a_message_keeps_the_configuration_with_which_it_began() {
     let (mut session, sender, _) = session(site(Directed::Answer, Mode::Enforce));
     mail(&mut session, Some("anna"));
