@@ -49,11 +49,9 @@ pub fn callbacks<D: Directory + 'static>(
             let shared = shared.clone();
             Box::pin(async move { negotiate(context, &shared, actions, options) })
         })
-        .on_mail(|context, arguments| Box::pin(async move { guarded(context, |c| mail(c, &arguments)) }))
+        .on_mail(|context, arguments| Box::pin(async move { mail(context, &arguments) }))
         .on_data(|_| Box::pin(async { Status::Continue }))
-        .on_header(|context, name, body| {
-            Box::pin(async move { guarded(context, |c| header(c, &name, &body)) })
-        })
+        .on_header(|context, name, body| Box::pin(async move { header(context, &name, &body) }))
         .on_eoh(|context| Box::pin(end_of_header(context)))
         .on_body(|context, _| Box::pin(async move { skip_body(context) }))
         .on_eom(|context| Box::pin(end_of_message(context)))
@@ -102,23 +100,27 @@ fn needed<D>(site: &Site<D>) -> Actions {
 
 fn mail<D: Directory>(context: &mut Context<Connection<D>>, arguments: &[CString]) -> Status {
     let login = context.macros.get(c"{auth_authen}").map(|login| login.to_string_lossy().into_owned());
-    let envelope = Envelope::read(arguments.iter().map(|argument| argument.as_bytes()));
     let Some(connection) = &mut context.data else { return Status::Tempfail };
-    let outcome = connection.session.mail(login, envelope);
-    status(outcome, &mut context.reply)
+    let outcome = guarded(&mut connection.session, |session| {
+        session.mail(login, Envelope::read(arguments.iter().map(|argument| argument.as_bytes())))
+    });
+    status(outcome.unwrap_or_else(deferred), &mut context.reply)
 }
 
+/// Where headers are not answered, indymilter lets go of a message at any other status, and then never answers the end
+/// of the header either: whatever happens, that is where the message is deferred.
 fn header<D: Directory>(context: &mut Context<Connection<D>>, name: &CStr, body: &CStr) -> Status {
     let Some(connection) = &mut context.data else { return Status::Tempfail };
-    connection.session.header(name.to_bytes(), body.to_bytes());
+    guarded(&mut connection.session, |session| session.header(name.to_bytes(), body.to_bytes()));
     if connection.options.contains(ProtoOpts::NOREPLY_HEADER) { Status::Noreply } else { Status::Continue }
 }
 
 async fn end_of_header<D: Directory>(context: &mut Context<Connection<D>>) -> Status {
     let queue_id = context.macros.get(c"i").map(|id| id.to_string_lossy().into_owned()).unwrap_or_default();
     let Some(connection) = &mut context.data else { return Status::Tempfail };
-    let outcome = AssertUnwindSafe(connection.session.end_of_header(&queue_id)).catch_unwind().await;
-    status(outcome.unwrap_or_else(|_| fault()), &mut context.reply)
+    let judged = AssertUnwindSafe(connection.session.end_of_header(&queue_id)).catch_unwind().await;
+    let outcome = unless_panicked(judged, &mut connection.session);
+    status(outcome.unwrap_or_else(deferred), &mut context.reply)
 }
 
 /// The body is never needed; one chunk of it comes only if the MTA does not offer to leave it out.
@@ -137,15 +139,27 @@ async fn end_of_message<D: Directory>(context: &mut EomContext<Connection<D>>) -
         connection.session.modifications().map(|(modifications, open)| (modifications, open, space))
     });
     let Some((modifications, _open, space)) = due else {
-        return status(Outcome::Refuse(reply::temporary()), &mut context.reply);
+        return status(deferred(), &mut context.reply);
     };
-    for modification in &modifications {
-        if let Err(error) = apply(&context.actions, modification, space).await {
+    match AssertUnwindSafe(apply_all(&context.actions, &modifications, space)).catch_unwind().await {
+        Ok(Ok(())) => return Status::Accept,
+        Ok(Err(error)) => {
             error!(reason = %printable(&error.to_string()), "a message is deferred: a modification failed");
-            return status(Outcome::Refuse(reply::temporary()), &mut context.reply);
         }
+        Err(_) => fault(),
     }
-    Status::Accept
+    status(deferred(), &mut context.reply)
+}
+
+async fn apply_all(
+    actions: &impl ContextActions,
+    modifications: &[Modification],
+    space: &str,
+) -> Result<(), ActionError> {
+    for modification in modifications {
+        apply(actions, modification, space).await?;
+    }
+    Ok(())
 }
 
 /// Applies one modification: the only place that does. With the leading space negotiated, bodies are given with it.
@@ -180,21 +194,26 @@ fn abort<D: Directory>(context: &mut Context<Connection<D>>) -> Status {
     Status::Continue
 }
 
-/// Runs one stage; a panic in it is a deferral of this message, never an accept. Where a stage has no reply, the
-/// message is given up, and deferred when its header ends.
-fn guarded<D: Directory>(
-    context: &mut Context<Connection<D>>,
-    stage: impl FnOnce(&mut Context<Connection<D>>) -> Status,
-) -> Status {
-    let result = std::panic::catch_unwind(AssertUnwindSafe(|| stage(context)));
-    result.unwrap_or_else(|_| {
-        abort(context);
-        status(fault(), &mut context.reply)
-    })
+/// Runs one stage; none if it panicked.
+fn guarded<D: Directory, T>(session: &mut Session<D>, stage: impl FnOnce(&mut Session<D>) -> T) -> Option<T> {
+    let result = std::panic::catch_unwind(AssertUnwindSafe(|| stage(session)));
+    unless_panicked(result, session)
 }
 
-fn fault() -> Outcome {
+/// The result of a stage. After a panic the message is given up: no stage that follows finds anything to accept.
+fn unless_panicked<D: Directory, T>(result: std::thread::Result<T>, session: &mut Session<D>) -> Option<T> {
+    if result.is_err() {
+        fault();
+        session.abort();
+    }
+    result.ok()
+}
+
+fn fault() {
     error!("a message is deferred: internal error; please report what was printed above");
+}
+
+fn deferred() -> Outcome {
     Outcome::Refuse(reply::temporary())
 }
 
@@ -215,4 +234,36 @@ fn refuse(reply: &Reply, target: &mut SmtpReply) -> Status {
     }
     // Postfix uses the text only if status and code agree.
     if reply.code.starts_with('5') { Status::Reject } else { Status::Tempfail }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::Config;
+    use crate::directory::ldif::LdifDirectory;
+
+    /// Of a configuration in `conf`: its directory is read from beside it.
+    const CONFIG: &str = "[directory]\nurls = [\"file:demo.ldif\"]";
+    const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/test.toml");
+
+    /// A session in which anna has begun a message.
+    fn session() -> Session<LdifDirectory> {
+        let config = Config::parse(CONFIG, Path::new(FILE)).unwrap();
+        let site = Arc::new(Site::new(config, LdifDirectory::default()));
+        let (_, current) = tokio::sync::watch::channel(site);
+        let mut session = Session::new(current, Transactions::default());
+        let envelope = Envelope::read([&b"<>"[..]].into_iter());
+        assert_eq!(session.mail(Some("anna".into()), envelope), Outcome::Continue);
+        session
+    }
+
+    #[tokio::test]
+    async fn a_panic_in_any_stage_defers_the_message() {
+        let mut session = session();
+        assert_eq!(guarded(&mut session, |_| panic!("it is a test")), None::<()>);
+        assert_eq!(session.end_of_header("4QID").await, deferred());
+        assert!(session.modifications().is_none());
+    }
 }
