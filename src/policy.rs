@@ -240,7 +240,7 @@ impl Case<'_> {
         let authors = self.check_authors(redirected)?;
         self.check_envelope()?;
         self.check_shown(&authors)?;
-        let sender = self.sender(&authors)?;
+        let sender = self.sender(&authors, redirected)?;
         let envelope = self.envelope(&authors)?;
         let question = self.question(&authors);
         Ok((Accepted { authors, sender, envelope }, question))

@@ -30,8 +30,9 @@ pub struct SenderMailbox {
 }
 
 impl Case<'_> {
-    /// The row of the decision table that these authors are in.
-    pub(super) fn sender(&self, authors: &[Author]) -> Result<SenderChange, Refusal> {
+    /// The row of the decision table that these authors are in. `redirected`: an own Resent-From lets unknown authors
+    /// pass.
+    pub(super) fn sender(&self, authors: &[Author], redirected: bool) -> Result<SenderChange, Refusal> {
         let foreign =
             authors.iter().find_map(|author| author.by.principal().map(|principal| (author, principal)));
         let on_behalf = authors.iter().any(|author| matches!(author.by, By::OnBehalf(_)));
@@ -40,12 +41,19 @@ impl Case<'_> {
             // RFC 5322 section 3.6.2: with several authors there must be a Sender, and it must not be the delegate.
             (Some((author, principal)), 2..) => Ok(self.author_as_sender(author, principal)),
             (Some(_), _) => Ok(self.without_sender()),
+            (None, _) if redirected && self.is_redirect(authors) => Ok(SenderChange::Keep),
             (None, _) if self.own_sender().is_some_and(|mailbox| self.is_honest(mailbox)) => {
                 Ok(SenderChange::Keep)
             }
             (None, 2..) => self.submitter_as_sender(),
             (None, _) => Ok(self.without_sender()),
         }
+    }
+
+    /// Whether the message is somebody else's, sent on as it was (RFC 5322 section 3.6.6): Sender is its author's then.
+    /// Several are not: no author wrote them.
+    fn is_redirect(&self, authors: &[Author]) -> bool {
+        self.message.sender.count <= 1 && authors.iter().any(|author| author.by == By::Unknown)
     }
 
     fn without_sender(&self) -> SenderChange {

@@ -282,6 +282,26 @@ fn redirected_mail() {
             ("From: x@foreign.example\nResent-From: anna@example.org", "unknown; keep"),
             ("From: x@foreign.example", "NotAllowed(Author, <x@foreign.example>)"),
             (
+                "From: x@foreign.example\nSender: y@foreign.example\nResent-From: anna@example.org",
+                "unknown; keep",
+            ),
+            (
+                "From: x@foreign.example, y@foreign.example\nResent-From: anna@example.org",
+                "unknown+unknown; keep",
+            ),
+            (
+                "From: x@foreign.example\nSender: a@b.example\nSender: a@b.example\nResent-From: anna@example.org",
+                "unknown; remove",
+            ),
+            (
+                "From: x@foreign.example, behalf@example.org\nResent-From: anna@example.org",
+                "unknown+on-behalf; anna <anna@example.org>",
+            ),
+            (
+                "From: anna@example.org\nSender: x@foreign.example\nResent-From: anna@example.org",
+                "own; remove",
+            ),
+            (
                 "From: none@example.org\nResent-From: anna@example.org",
                 "NotAllowed(Author, <none@example.org>)",
             ),
