@@ -30,9 +30,16 @@ impl Case<'_> {
         }
     }
 
+    /// Whether the account may use the address as envelope sender: the first of its forms that anybody has is the
+    /// account's. List servers put the recipient into the extension (VERP).
     fn account_sends_from(&self, address: &Address) -> bool {
-        let account = self.facts.submitter.account.as_ref();
-        account.is_some_and(|account| account.envelope.iter().any(|pattern| pattern.matches(address)))
+        let Some(account) = &self.facts.submitter.account else { return false };
+        let claims = |form: &Address| account.envelope.iter().any(|pattern| pattern.matches(form));
+        let holders = self.facts.owners.get(address).unwrap_or_default();
+        let forms = self.rules.addresses.candidates(address);
+        // A domain literal has no forms but itself.
+        let mut forms = std::iter::once(address).chain(&forms);
+        forms.find(|form| claims(form) || holders.iter().any(|entry| entry.has(form))).is_some_and(claims)
     }
 
     /// Whose address the envelope gets: `envelope.on_behalf` or `envelope.send_as`, by the right that shows.

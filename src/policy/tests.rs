@@ -35,6 +35,8 @@ fn company() -> Vec<Entry> {
     anna.aliases = vec![address("a.adams@example.org"), address("\u{e4}nna@example.org")];
     let mut boss = entry("behalf", &[(SendOnBehalf, "anna")]);
     boss.aliases = vec![address("chief@example.org")];
+    let mut none = entry("none", &[(SendAs, "carl")]);
+    none.aliases = vec![address("bounces+held@example.org")];
     let mut utf8 = entry("utf", &[(SendAs, "anna")]);
     utf8.mail = vec![address("ütf@example.org")];
     vec![
@@ -44,7 +46,7 @@ fn company() -> Vec<Entry> {
         entry("both", &[(SendOnBehalf, "anna"), (SendAs, "anna")]),
         entry("cal", &[(Schedule, "anna")]),
         entry("group", &[(SendOnBehalf, "team")]),
-        entry("none", &[(SendAs, "carl")]),
+        none,
         utf8,
     ]
 }
@@ -472,6 +474,16 @@ fn accounts() {
     let besides =
         Scene::with(|scene| scene.submitter.account = account(&["list@example.org"], &["*@bounce.example"]));
     assert_eq!(besides.says("From: list@example.org", "x@bounce.example"), "own; keep");
+    let list = scanner(&["list@example.org"], &["bounces@example.org", "*@[192.0.2.1]"]);
+    for (mail_from, expected) in [
+        ("bounces+bea=x.example@example.org", "own; keep"),
+        ("bounces+bea=x.example@example.net", "own; keep"),
+        ("bounces@[192.0.2.1]", "own; keep"),
+        ("bounces+held@example.org", "NotAllowed(EnvelopeSender, <bounces+held@example.org>)"),
+        ("none@example.org", "NotAllowed(EnvelopeSender, <none@example.org>)"),
+    ] {
+        assert_eq!(list.says("From: list@example.org", mail_from), expected, "{mail_from}");
+    }
     assert_eq!(besides.says("From: behalf@example.org", ""), "on-behalf; anna <anna@example.org>");
 }
 
