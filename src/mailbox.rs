@@ -22,6 +22,8 @@ pub struct Mailbox {
     pub address: Address,
     /// The phrase, its words unquoted and joined by spaces; empty if there is none.
     pub phrase: String,
+    /// The phrase as readers show it who put no space between words that touch (`a"b"`); none if no words do.
+    pub touching: Option<String>,
     /// The text of its comments.
     pub comments: Vec<String>,
 }
@@ -30,7 +32,7 @@ impl Mailbox {
     /// The texts that a reader is shown beside the address.
     pub fn texts(&self) -> impl Iterator<Item = &str> {
         let phrase = Some(self.phrase.as_str()).filter(|phrase| !phrase.is_empty());
-        phrase.into_iter().chain(self.comments.iter().map(String::as_str))
+        phrase.into_iter().chain(self.touching.as_deref()).chain(self.comments.iter().map(String::as_str))
     }
 }
 
@@ -284,12 +286,12 @@ fn name_addr(tokens: &[Token<'_>], open: usize, close: usize) -> Result<Mailbox,
     let before = tokens.get(..open).unwrap_or_default();
     let inside = tokens.get(open + 1..close).unwrap_or_default();
     let behind = tokens.get(close + 1..).unwrap_or_default();
-    let phrase = phrase(before)?;
+    let (phrase, touching) = phrase(before)?;
     let address = addr_spec(trim(inside))?;
     if !behind.iter().all(|token| matches!(token, Token::Space | Token::Comment(_))) {
         return Err(FieldError::LeftOver);
     }
-    Ok(Mailbox { address, phrase, comments: comments(before.iter().chain(behind)) })
+    Ok(Mailbox { address, phrase, touching, comments: comments(before.iter().chain(behind)) })
 }
 
 /// An addr-spec without angle brackets.
@@ -298,7 +300,7 @@ fn bare(tokens: &[Token<'_>]) -> Result<Mailbox, FieldError> {
     let start = tokens.iter().position(|token| !is_cfws(token)).ok_or(FieldError::EmptyElement)?;
     let end = tokens.iter().rposition(|token| !is_cfws(token)).map_or(start, |last| last + 1);
     let address = addr_spec(tokens.get(start..end).unwrap_or_default())?;
-    Ok(Mailbox { address, phrase: String::new(), comments: comments(tokens.iter()) })
+    Ok(Mailbox { address, phrase: String::new(), touching: None, comments: comments(tokens.iter()) })
 }
 
 fn trim<'a, 't>(mut tokens: &'a [Token<'t>]) -> &'a [Token<'t>] {
@@ -308,19 +310,33 @@ fn trim<'a, 't>(mut tokens: &'a [Token<'t>]) -> &'a [Token<'t>] {
     tokens
 }
 
-/// A phrase (RFC 5322 section 3.2.5, and section 4.1 for its dots), its words unquoted.
-fn phrase(tokens: &[Token<'_>]) -> Result<String, FieldError> {
+/// A phrase (RFC 5322 section 3.2.5, and section 4.1 for its dots), its words unquoted and joined by spaces; and, where
+/// that differs, with spaces only where the field has white space.
+fn phrase(tokens: &[Token<'_>]) -> Result<(String, Option<String>), FieldError> {
     let mut words: Vec<&str> = Vec::new();
+    let mut touching = String::new();
+    let mut space = "";
     for token in tokens {
-        match token {
-            Token::Word(word) => words.push(word),
-            Token::Quoted(_, meaning) => words.push(meaning),
-            Token::Space | Token::Comment(_) => {}
+        let word = match token {
+            Token::Word(word) => *word,
+            Token::Quoted(_, meaning) => meaning,
+            Token::Space => {
+                space = " ";
+                continue;
+            }
+            Token::Comment(_) => continue,
             Token::Special(':' | ';') => return Err(FieldError::Group),
             Token::Special(_) | Token::Literal(_) => return Err(FieldError::LeftOver),
+        };
+        if !words.is_empty() {
+            touching.push_str(space);
         }
+        touching.push_str(word);
+        words.push(word);
+        space = "";
     }
-    Ok(words.join(" "))
+    let phrase = words.join(" ");
+    Ok(if touching == phrase { (phrase, None) } else { (phrase, Some(touching)) })
 }
 
 /// An addr-spec whose tokens stand together (RFC 5322 section 3.4.1 without CFWS): RFC 5322 allows white space and
@@ -455,6 +471,18 @@ mod tests {
         assert_eq!(read(&[b'a'; MAX_FIELD + 1]), Err(TooLong));
         assert_eq!(read_text(&vec!["a@x.org"; 33].join(",")), Err(TooMany));
         assert_eq!(read_text(&format!("{}{} a@x.org", "(".repeat(9), ")".repeat(9))), Err(Nesting));
+    }
+
+    #[test]
+    fn words_that_touch() {
+        for (body, touching) in [
+            ("a \"b\" c <a@x.org>", None),
+            ("a\"b\" <a@x.org>", Some("ab")),
+            ("\"a\"\"b\" (c) d <a@x.org>", Some("ab d")),
+            ("a(c)\"@b\" <a@x.org>", Some("a@b")),
+        ] {
+            assert_eq!(read(body.as_bytes()).unwrap()[0].touching.as_deref(), touching, "{body}");
+        }
     }
 
     #[test]
