@@ -32,27 +32,50 @@ pub fn misdirects(text: &str) -> bool {
 /// The addresses that the text shows, raw or decoded, each once.
 pub fn addresses(text: &str, rules: &AddressRules) -> Vec<Shown> {
     let mut shown = Vec::new();
-    for reading in readings(text) {
-        let plain = plain(&reading);
+    for plain in readings(text).iter().flat_map(|reading| looks(reading)) {
         for (at, _) in plain.match_indices('@') {
             let (before, behind) = plain.split_at(at);
-            let found = around(before, behind.get(1..).unwrap_or_default(), rules);
-            shown.extend(found.filter(|found| !shown.contains(found)));
+            for found in around(before, behind.get(1..).unwrap_or_default(), rules) {
+                if !shown.contains(&found) {
+                    shown.push(found);
+                }
+            }
         }
     }
     shown
 }
 
-/// The text as it is written and, where that differs, as it is decoded.
+/// The text as it is written and, where that differs, as it is decoded: each encoded word by itself, and words that
+/// follow each other as one, for readers who put the halves of a character together.
 fn readings(text: &str) -> Vec<String> {
-    let decoded = decode(text);
-    if decoded == text { vec![decoded] } else { vec![text.to_owned(), decoded] }
+    different([text.to_owned(), decode(text), decode_words(text, true)])
+}
+
+/// The ways in which the text looks: what is no more than a gap is nothing for some readers, and a space for others.
+fn looks(text: &str) -> Vec<String> {
+    different([plain(text), visible(text, Some(' '))])
+}
+
+fn different(texts: impl IntoIterator<Item = String>) -> Vec<String> {
+    let mut different: Vec<String> = texts.into_iter().collect();
+    different.dedup();
+    different
 }
 
 /// The text as it looks: in compatibility forms, without what has no width.
 pub fn plain(text: &str) -> String {
-    let visible = text.nfkc().filter(|c| !is_invisible(*c));
+    visible(text, None)
+}
+
+fn visible(text: &str, gap: Option<char>) -> String {
+    let shown = text.chars().filter_map(|c| if is_gap(c) { gap } else { Some(c) });
+    let visible = shown.nfkc().filter(|c| !is_invisible(*c));
     visible.map(|c| if matches!(c, '\u{3002}' | '\u{FF61}') { '.' } else { c }).collect()
+}
+
+/// Control characters, which encoded words can smuggle in, and the spaces that hardly part two letters.
+fn is_gap(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2004}'..='\u{200A}' | '\u{202F}' | '\u{205F}')
 }
 
 /// Default-ignorable characters (Unicode `Default_Ignorable_Code_Point`): they leave no mark on the screen.
@@ -64,18 +87,34 @@ fn is_invisible(c: char) -> bool {
         | '\u{1BCA0}'..='\u{1BCA3}' | '\u{1D173}'..='\u{1D17A}' | '\u{E0000}'..='\u{E0FFF}')
 }
 
-/// The address around one `@`, if the text behind it is a domain.
-fn around(before: &str, behind: &str, rules: &AddressRules) -> Option<Shown> {
-    let end =
-        behind.find(|c: char| !(c.is_alphanumeric() || matches!(c, '.' | '-' | '_'))).unwrap_or(behind.len());
-    let domain = behind.get(..end)?.trim_end_matches(['.', '-', '_']);
-    let domain = address::canonical_domain(domain).ok()?;
+/// The address around one `@`, if the text behind it is a domain: with all letters, and with the ASCII ones alone, for
+/// some letters are taken for punctuation (`ǀboss@example.orgǀ`).
+fn around(before: &str, behind: &str, rules: &AddressRules) -> Vec<Shown> {
     let local = local_part(before);
-    if local.is_empty() {
-        return None;
+    if local.is_empty() && !touches_text(before) {
+        return Vec::new();
     }
-    let address = Address::parse(&format!("{local}@{domain}")).ok();
-    Some(Shown { domain: rules.mapped(&domain).to_owned(), address, text: format!("{local}@{domain}") })
+    let ends: [fn(char) -> bool; 2] = [char::is_alphanumeric, |c| c.is_ascii_alphanumeric()];
+    let domains = ends.into_iter().filter_map(|is_letter| leading_domain(behind, is_letter));
+    let shown = domains.map(|domain| {
+        let address = Address::parse(&format!("{local}@{domain}")).ok();
+        Shown { domain: rules.mapped(&domain).to_owned(), address, text: format!("{local}@{domain}") }
+    });
+    shown.collect()
+}
+
+/// The domain that the text begins with, in canonical form.
+fn leading_domain(text: &str, is_letter: fn(char) -> bool) -> Option<String> {
+    let end = text.find(|c| !(is_letter(c) || matches!(c, '.' | '-' | '_'))).unwrap_or(text.len());
+    let domain = text.get(..end)?.trim_end_matches(['.', '-', '_']);
+    address::canonical_domain(domain).ok()
+}
+
+/// Whether the `@` behind the text belongs to it though no local part ends there: `boss"@example.org`, but not
+/// `Anna (@example.org)`, nor at the edge of an encoded word in the raw text.
+fn touches_text(before: &str) -> bool {
+    let text = before.trim_end_matches(|c: char| c.is_ascii_punctuation());
+    !before.ends_with('?') && text.ends_with(|c: char| !c.is_whitespace())
 }
 
 /// What could be a local part at the end of the text: a quoted string, or a run of atom characters and dots without
@@ -89,7 +128,7 @@ fn local_part(before: &str) -> &str {
     // A question mark could be part of it, but is far more often the edge of an encoded word in the raw text.
     let is_part = |c: char| c != '?' && (c == '.' || address::is_atext(c));
     let start = before.rfind(|c| !is_part(c)).map_or(0, |at| at + before.get(at..).map_or(1, first_len));
-    before.get(start..).unwrap_or_default().trim_start_matches(|c: char| c.is_ascii_punctuation())
+    before.get(start..).unwrap_or_default().trim_start_matches(|c: char| !c.is_alphanumeric())
 }
 
 fn first_len(text: &str) -> usize {
@@ -99,23 +138,34 @@ fn first_len(text: &str) -> usize {
 /// Decodes every encoded word in a text (RFC 2047 section 2), wherever it stands; the white space between two of
 /// them is dropped (section 6.2). What cannot be decoded stays as it is.
 pub fn decode(text: &str) -> String {
+    decode_words(text, false)
+}
+
+/// Decodes every encoded word; with `join`, those that follow each other in one charset as if they were one.
+fn decode_words(text: &str, join: bool) -> String {
     let mut decoded = String::new();
+    let mut last: Option<Word<'_>> = None;
     let mut rest = text;
-    let mut after_word = false;
     while let Some(start) = rest.find("=?") {
         let (before, from) = rest.split_at(start);
+        let follows = last.is_some() && before.trim().is_empty();
         let Some((word, tail)) = encoded_word(from) else {
             let (taken, tail) = rest.split_at(start + 2);
+            decoded.extend(last.take().map(Word::text));
             decoded.push_str(taken);
-            (rest, after_word) = (tail, false);
+            rest = tail;
             continue;
         };
-        if !(after_word && before.trim().is_empty()) {
-            decoded.push_str(before);
+        rest = tail;
+        match &mut last {
+            Some(last) if join && follows && last.charset == word.charset => last.octets.extend(word.octets),
+            last => {
+                decoded.extend(last.replace(word).map(Word::text));
+                decoded.push_str(if follows { "" } else { before });
+            }
         }
-        decoded.push_str(&word);
-        (rest, after_word) = (tail, true);
     }
+    decoded.extend(last.map(Word::text));
     decoded + rest
 }
 
@@ -131,29 +181,46 @@ pub fn breaks_word(text: &str) -> bool {
     false
 }
 
-/// Decodes the encoded word that the text begins with: `=?charset[*language]?encoding?text?=`.
-fn encoded_word(text: &str) -> Option<(String, &str)> {
+/// An encoded word: its octets are text in its charset.
+struct Word<'a> {
+    charset: &'a str,
+    octets: Vec<u8>,
+}
+
+impl Word<'_> {
+    fn text(self) -> String {
+        match charset_decoder(self.charset.as_bytes()) {
+            Some(decoder) => decoder(&self.octets),
+            None => String::from_utf8_lossy(&self.octets).into_owned(),
+        }
+    }
+}
+
+/// The encoded word that the text begins with, `=?charset[*language]?encoding?text?=`, and what follows it.
+fn encoded_word(text: &str) -> Option<(Word<'_>, &str)> {
     let (charset, rest) = text.strip_prefix("=?")?.split_once('?')?;
     let (encoding, rest) = rest.split_once('?')?;
     // In Q a `?=` may follow a `?` of the text itself; the first one ends the word (RFC 2047 section 4.2).
     let (encoded, tail) = rest.split_once("?=")?;
-    let bytes = match encoding {
+    let octets = match encoding {
         "B" | "b" => base64(encoded),
         "Q" | "q" => quoted(encoded),
         _ => return None,
     };
     // RFC 2231 section 5: a language may follow the charset.
     let charset = charset.split('*').next().unwrap_or_default();
-    let text = match charset_decoder(charset.as_bytes()) {
-        Some(decoder) => decoder(&bytes),
-        None => String::from_utf8_lossy(&bytes).into_owned(),
-    };
-    Some((text, tail))
+    Some((Word { charset, octets }, tail))
 }
 
-/// RFC 2045 section 6.8; characters outside the alphabet are skipped and padding is not asked for.
+/// RFC 2045 section 6.8; characters outside the alphabet are skipped and padding is not asked for. Where it stands in
+/// the middle, another text begins, as for readers who decode four characters at a time.
 fn base64(text: &str) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(text.len() * 3 / 4);
+    text.split('=').for_each(|part| base64_part(part, &mut bytes));
+    bytes
+}
+
+fn base64_part(text: &str, bytes: &mut Vec<u8>) {
     let (mut bits, mut count) = (0u32, 0);
     for digit in text.bytes().filter_map(base64_digit) {
         bits = bits << 6 | u32::from(digit);
@@ -163,7 +230,6 @@ fn base64(text: &str) -> Vec<u8> {
             bytes.extend_from_slice((bits >> count).to_be_bytes().get(3..).unwrap_or_default());
         }
     }
-    bytes
 }
 
 fn base64_digit(byte: u8) -> Option<u8> {
@@ -223,6 +289,7 @@ mod tests {
             ("the boss (boss@example.org).", vec!["boss@example.org"]),
             ("'boss@Example.ORG'", vec!["boss@example.org"]),
             ("mailto:boss@example.org.", vec!["boss@example.org"]),
+            ("\u{201e}boss@example.org\u{201c}", vec!["boss@example.org"]),
             ("\"big boss\"@example.org", vec!["\"big boss\"@example.org"]),
             ("boss\u{ff20}example.org", vec!["boss@example.org"]),
             ("boss\u{fe6b}example\u{3002}org", vec!["boss@example.org"]),
@@ -237,6 +304,18 @@ mod tests {
             ("x=?utf-8?q?_boss=40example.org?=y", vec!["boss@example.orgy"]),
             ("=?utf-7?Q?boss+AEA-example.org?=", vec!["boss@example.org"]),
             ("=?nonsense?q?boss=40example.org?=", vec!["boss@example.org"]),
+            ("=?utf-8?q?boss=00=40exam=01ple.org?=", vec!["boss@example.org"]),
+            ("=?utf-8?q?boss=40example.org=0Ax?=", vec!["boss@example.orgx", "boss@example.org"]),
+            ("boss\u{200a}@example.org", vec!["boss@example.org"]),
+            ("boss@example.org\u{2009}x", vec!["boss@example.orgx", "boss@example.org"]),
+            ("=?utf-8?q?boss=EF=BC?= =?utf-8?q?=A0example.org?=", vec!["boss@example.org"]),
+            ("=?utf-8?b?Ym9zc0A=ZXhhbXBsZS5vcmc=?=", vec!["boss@example.org"]),
+            (
+                "\u{1c0}boss@example.org\u{1c0}",
+                vec!["\u{1c0}boss@example.xn--org-xbb", "\u{1c0}boss@example.org"],
+            ),
+            ("boss\"@example.org", vec!["@example.org"]),
+            ("Anna (@example.org)", vec![]),
         ] {
             assert_eq!(found(text), addresses, "{text:?}");
         }
