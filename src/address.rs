@@ -118,7 +118,7 @@ impl Address {
     /// The address without its extension, as Postfix finds it (`recipient_delimiter`, `split_addr(3)`): from the
     /// first of the `delimiters` on, if something stands before it. Only where the local part needs no quotes.
     pub fn without_extension(&self, delimiters: &str) -> Option<Self> {
-        if !is_dot_atom(&self.local) || never_extended(&self.local) {
+        if !is_dot_atom(&self.local) || never_extended(&self.local, delimiters) {
             return None;
         }
         let (base, _) = self.local.split_once(|c| delimiters.contains(c))?;
@@ -336,9 +336,11 @@ pub(crate) fn is_bidi_control(c: char) -> bool {
     matches!(c, '\u{202A}'..='\u{202E}' | '\u{2066}'..='\u{2069}')
 }
 
-/// Names that Postfix never splits (`split_addr(3)`).
-fn never_extended(local: &str) -> bool {
-    ["postmaster", "mailer-daemon", "double-bounce"].iter().any(|name| local.eq_ignore_ascii_case(name))
+/// Names that Postfix never splits (`split_addr(3)`), the last two where `-` is a delimiter (`owner_request_special`).
+fn never_extended(local: &str, delimiters: &str) -> bool {
+    let local = local.to_ascii_lowercase();
+    ["postmaster", "mailer-daemon", "double-bounce"].contains(&local.as_str())
+        || delimiters.contains('-') && (local.starts_with("owner-") || local.ends_with("-request"))
 }
 
 #[cfg(test)]
@@ -440,6 +442,9 @@ mod tests {
             ("+x@example.org", "+", None),
             ("\"anna+x y\"@example.org", "+", None),
             ("mailer-daemon@example.org", "-", None),
+            ("Owner-staff@example.org", "-", None),
+            ("staff-Request@example.org", "+-", None),
+            ("owner-staff+x@example.org", "+", Some("owner-staff@example.org")),
         ] {
             assert_eq!(address(text).without_extension(delimiters), base.map(address), "{text} {delimiters}");
         }
