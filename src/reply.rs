@@ -38,6 +38,9 @@ pub fn refusal(refusal: &Refusal, contact: &str) -> Reply {
         ),
         Refusal::From(error) => ("554", "5.6.0", error.to_string()),
         Refusal::ResentFrom(error) => ("554", "5.6.0", format!("the Resent-From field {error}")),
+        Refusal::Senders(count) => {
+            ("554", "5.6.0", format!("there are {count} Sender fields; there may be one"))
+        }
         Refusal::NotAllowed(role, address) => ("550", "5.7.1", not_allowed(*role, address)),
         Refusal::ReversePath(text) => {
             ("553", "5.1.7", format!("<{}>: MAIL FROM must be an address with a domain", printable(text)))
@@ -156,6 +159,7 @@ mod tests {
                 "",
                 "554 5.6.0 the From field holds text that is not part of an address; quote the display name",
             ),
+            (Refusal::Senders(33), "it", "554 5.6.0 there are 33 Sender fields; there may be one"),
             (Refusal::ResentFrom(FieldError::Empty), "", "554 5.6.0 the Resent-From field names no mailbox"),
             (
                 Refusal::ReversePath("plain".into()),

@@ -238,6 +238,12 @@ fn refused_authors() {
 }
 
 #[test]
+fn senders_without_end() {
+    let with = |count| format!("From: anna@example.org\n{}", "Sender: anna@example.org\n".repeat(count));
+    table(&Scene::new(), &[(&with(32), "own; remove"), (&with(33), "Senders(33)")]);
+}
+
+#[test]
 fn preferring_send_as() {
     let scene = Scene::with(|scene| scene.rules.prefer = Prefer::SendAs);
     table(
