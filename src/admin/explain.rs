@@ -204,8 +204,10 @@ impl<D: Directory> Explainer<'_, D> {
         }
         for group in self.groups_above(Groups::Security).await? {
             if !memberships.iter().any(|membership| membership.group.dn == group.dn) && group.dn != entry.dn {
-                let reason = "it is in another context, or deeper than group_depth".to_owned();
-                steps.push(Step::group(&group, false, reason));
+                let within = self.site.rules.grants.share_context(&entry.dn, &group.dn);
+                let reason =
+                    if within { "it is deeper than group_depth" } else { "it is in another context" };
+                steps.push(Step::group(&group, false, reason.to_owned()));
             }
         }
         Ok(steps)
@@ -317,5 +319,42 @@ fn says(scope: Scope) -> &'static str {
         Scope::Principal => "the principal's own entry says so (delegationEnabled)",
         Scope::Context => "its [[context]] says so (enabled)",
         Scope::Server => "the server says so ([delegation] enabled)",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+
+    /// Of a configuration in `conf`: its directory is read from beside it.
+    const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/test.toml");
+
+    async fn explained(directory: &str, more: &str) -> Explanation {
+        let text = format!("[directory]\nurls = [\"file:demo.ldif\"]\n{directory}\n{more}");
+        let config = Config::parse(&text, Path::new(FILE)).unwrap();
+        explain(config, "lena", "lena@example.org").await.unwrap()
+    }
+
+    #[tokio::test]
+    async fn each_group_that_does_not_count_says_why() {
+        let people = "[[context]]\nname = \"people\"\nbase_dn = \"ou=people,dc=example,dc=org\"";
+        for (directory, more, expected) in [
+            (
+                "group_depth = 1",
+                "",
+                &[
+                    ("cn=assistants,ou=groups,dc=example,dc=org", true, "directly"),
+                    ("cn=office,ou=groups,dc=example,dc=org", false, "it is deeper than group_depth"),
+                ][..],
+            ),
+            ("", people, &[("cn=assistants,ou=groups,dc=example,dc=org", false, "it is in another context")]),
+        ] {
+            let explanation = explained(directory, more).await;
+            let steps = explanation.groups.iter();
+            let steps: Vec<_> = steps.map(|s| (s.name.as_str(), s.counts, s.reason.as_str())).collect();
+            assert_eq!(steps, expected, "{directory} {more}");
+        }
     }
 }
