@@ -24,7 +24,7 @@ pub enum Modification {
     ChangeEnvelope {
         /// The reverse-path with its angle brackets.
         path: String,
-        /// The ESMTP parameters that the client gave, which would be lost otherwise.
+        /// Those of the client's ESMTP parameters that would be lost otherwise.
         parameters: String,
     },
 }
@@ -85,10 +85,19 @@ pub fn plan(accepted: &Accepted, message: &Message) -> Vec<Modification> {
         }
     }
     if let EnvelopeChange::Set(address) = &accepted.envelope {
-        let parameters = message.envelope.parameters.join(" ");
+        let parameters = message.envelope.parameters.iter().map(String::as_str);
+        let parameters =
+            parameters.filter(|parameter| goes_with_sender(parameter)).collect::<Vec<_>>().join(" ");
         plan.push(Modification::ChangeEnvelope { path: format!("<{address}>"), parameters });
     }
     plan
+}
+
+/// Whether a parameter of MAIL (RFC 3461 section 4.3 and 4.4) has to be given again with a new sender. All others Postfix
+/// keeps by itself, and warns in its log if it is given them.
+fn goes_with_sender(parameter: &str) -> bool {
+    let keyword = parameter.split('=').next().unwrap_or_default();
+    ["RET", "ENVID"].iter().any(|own| keyword.eq_ignore_ascii_case(own))
 }
 
 #[cfg(test)]
@@ -121,7 +130,7 @@ mod tests {
         let mut header = Fields::default();
         header.add(b"From", b"a@x.org");
         (0..senders).for_each(|_| header.add(b"Sender", b"a@x.org"));
-        let arguments = [&b"<a@x.org>"[..], b"SIZE=10", b"RET=HDRS"];
+        let arguments = [&b"<a@x.org>"[..], b"SIZE=10", b"RET=HDRS", b"SMTPUTF8", b"Envid=1", b"RETRY"];
         Message::new("a".into(), Envelope::read(arguments.into_iter()), &header)
     }
 
@@ -144,11 +153,11 @@ mod tests {
     }
 
     #[test]
-    fn the_envelope_keeps_its_parameters() {
+    fn the_envelope_keeps_what_belongs_to_its_reports() {
         let envelope = EnvelopeChange::Set(Address::parse("b@x.org").unwrap());
         let accepted = Accepted { authors: vec![], sender: SenderChange::Keep, envelope };
         let expected =
-            Modification::ChangeEnvelope { path: "<b@x.org>".into(), parameters: "SIZE=10 RET=HDRS".into() };
+            Modification::ChangeEnvelope { path: "<b@x.org>".into(), parameters: "RET=HDRS Envid=1".into() };
         assert_eq!(plan(&accepted, &message(0)), [expected]);
     }
 
