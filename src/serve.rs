@@ -24,6 +24,9 @@ const MAX_CONNECTIONS: usize = 4096;
 /// How long open transactions may take to finish once the program is to end.
 const DRAIN: Duration = Duration::from_secs(60);
 
+/// How long, after that, replies may take to be read.
+const DRAIN_REPLIES: Duration = Duration::from_secs(5);
+
 /// Why the program cannot run.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
@@ -65,9 +68,21 @@ pub async fn serve(path: &Path, config: Config) -> Result<(), ServeError> {
     let acceptor = Acceptor::new(socket, transactions.clone());
     let reload = Reload { path: path.to_owned(), listen, sender };
     let limits = indymilter::Config { max_connections: MAX_CONNECTIONS, ..Default::default() };
-    indymilter::run(acceptor, callbacks, limits, until_the_end(signals, reload, transactions)).await?;
+    let overdue = overdue(transactions.clone());
+    let run = indymilter::run(acceptor, callbacks, limits, until_the_end(signals, reload, transactions));
+    tokio::select! {
+        result = run => result?,
+        () = overdue => warn!("ending: connections that do not read their reply are closed"),
+    }
     info!("ended");
     Ok(())
+}
+
+/// Waits until the end is due and [`DRAIN`] is long over: a peer that never reads its reply would keep a connection,
+/// and the program with it.
+async fn overdue(transactions: Transactions) {
+    transactions.ending().await;
+    tokio::time::sleep(DRAIN + DRAIN_REPLIES).await;
 }
 
 /// A descriptor for each connection: the system's default for programs is 1024.
