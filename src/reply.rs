@@ -103,9 +103,14 @@ pub fn unauthenticated() -> Reply {
 /// Text from a message or a directory, fit for a reply or a log line: printable ASCII, everything else escaped as
 /// `\u{…}`, capped at [`MAX_QUOTE`] octets.
 pub fn printable(text: &str) -> String {
+    printable_within(text, MAX_QUOTE)
+}
+
+/// The same with another cap, for log lines that must name more.
+pub fn printable_within(text: &str, most: usize) -> String {
     let mut printable = String::new();
     for c in text.chars() {
-        if printable.len() >= MAX_QUOTE {
+        if printable.len() >= most {
             printable.push_str("...");
             break;
         }

@@ -9,7 +9,10 @@ use super::Trouble;
 use crate::grant::Mode;
 use crate::message::{Envelope, Message, ReversePath};
 use crate::policy::{Accepted, EnvelopeChange, SenderChange};
-use crate::reply::{Reply, printable};
+use crate::reply::{Reply, printable, printable_within};
+
+/// The longest reason for a deferral, in octets: it may name several entries.
+const MAX_REASON: usize = 2000;
 
 /// What every line says.
 pub(super) struct Line<'a> {
@@ -57,7 +60,7 @@ impl Line<'_> {
             Mode::Enforce => "defer",
             Mode::Observe => "would defer",
         };
-        write_line!(warn, self, verdict, reason = printable(&trouble.to_string()),);
+        write_line!(warn, self, verdict, reason = printable_within(&trouble.to_string(), MAX_REASON),);
     }
 
     fn milliseconds(&self) -> f64 {
