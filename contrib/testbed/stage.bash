@@ -65,10 +65,12 @@ keep_stage() {
 
 # In the background it does not hear Ctrl-C; we do while we wait.
 perform() {
+    local status=0
     "$@" &
     performer=$!
-    wait "$performer"
+    wait "$performer" || status=$?
     performer=''
+    return $status
 }
 
 end_performer() {
