@@ -19,12 +19,15 @@ pub fn start(log: &Log) -> io::Result<()> {
     };
     let registry = tracing_subscriber::registry().with(level);
     let colour = io::stderr().is_terminal();
-    let text = fmt::layer().with_writer(io::stderr).with_target(false).with_ansi(colour);
+    // A line that cannot be written, on a full disk, is lost; complaining about it would be a panic in the message.
+    let text =
+        fmt::layer().with_writer(io::stderr).with_target(false).log_internal_errors(false).with_ansi(colour);
     // Who started logging before us, a test perhaps, keeps it.
     let _ = match log.format {
         LogFormat::Text => tracing::subscriber::set_global_default(registry.with(text)),
         LogFormat::Json => {
             let json = fmt::layer().json().flatten_event(true).with_writer(io::stderr).with_target(false);
+            let json = json.log_internal_errors(false);
             tracing::subscriber::set_global_default(registry.with(json))
         }
         LogFormat::Journald => {
