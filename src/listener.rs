@@ -13,7 +13,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixSocket, UnixStream};
 use tokio::time::Sleep;
 use tracing::error;
 
@@ -23,6 +23,9 @@ use crate::transactions::Transactions;
 mod stream;
 
 pub use stream::OneWrite;
+
+/// How many connections may wait to be accepted; the system may allow fewer (listen(2)).
+const BACKLOG: u32 = 1024;
 
 /// How long to wait after a failed `accept`: descriptors come back when connections end.
 const RETRY: Duration = Duration::from_millis(100);
@@ -114,13 +117,16 @@ fn bind_unix(path: &Path, group: Option<&str>, mode: u32) -> Result<Socket, List
         move |error| ListenError::System { listen: format!("unix:{}", path.display()), action, error }
     };
     remove_stale(path)?;
-    let listener = UnixListener::bind(path).map_err(failed("bind"))?;
+    let socket = UnixSocket::new_stream().map_err(failed("make the socket"))?;
+    socket.bind(path).map_err(failed("bind"))?;
     if let Some(name) = group {
         let group = nix::unistd::Group::from_name(name).map_err(|e| failed("look up the group")(e.into()))?;
         let group = group.ok_or_else(|| ListenError::NoGroup(name.to_owned()))?;
         std::os::unix::fs::chown(path, None, Some(group.gid.as_raw())).map_err(failed("set the group"))?;
     }
     fs::set_permissions(path, Permissions::from_mode(mode)).map_err(failed("set the mode"))?;
+    // Only now: until then nobody can connect, neither those who may not nor, to be turned away, those who may.
+    let listener = socket.listen(BACKLOG).map_err(failed("listen"))?;
     Ok(Socket::Unix(listener, path.to_owned()))
 }
 
