@@ -1,0 +1,210 @@
+//! The program under test, as a process: started with a configuration and a directory, told by signals, watched by its
+//! log and its memory.
+
+use std::net::TcpStream;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+
+use super::wait::{wait_for, wait_until};
+use super::{TempDir, project};
+
+/// Where a milter listens.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(crate) enum Listen {
+    Unix(PathBuf),
+    Inet(u16),
+}
+
+/// What a milter is started with.
+pub(crate) struct Setup {
+    listen: Listen,
+    /// Lines of the configuration, dotted keys and tables.
+    knobs: String,
+    directory: Vec<u8>,
+    /// The most descriptors that it may have.
+    descriptors: Option<usize>,
+}
+
+/// Settings that hold unless a test gives the key itself.
+const DEFAULTS: [(&str, &str); 2] = [("delegation.enabled", "true"), ("socket_mode", "\"0666\"")];
+
+impl Setup {
+    /// A milter on a Unix socket, with the directory of a file in `tests/fixtures`.
+    pub(crate) fn unix(socket: &Path, directory: &str) -> Self {
+        Self::new(Listen::Unix(socket.to_owned()), directory)
+    }
+
+    /// The same on a TCP port of 127.0.0.1.
+    pub(crate) fn inet(port: u16, directory: &str) -> Self {
+        Self::new(Listen::Inet(port), directory)
+    }
+
+    fn new(listen: Listen, directory: &str) -> Self {
+        Self { listen, knobs: String::new(), directory: fixture(directory), descriptors: None }
+    }
+
+    /// With these lines of configuration: dotted keys, then whole tables.
+    pub(crate) fn knobs(self, knobs: &str) -> Self {
+        Self { knobs: knobs.to_owned(), ..self }
+    }
+
+    /// With so few descriptors.
+    pub(crate) fn descriptors(self, descriptors: usize) -> Self {
+        Self { descriptors: Some(descriptors), ..self }
+    }
+
+    /// Starts it and waits until it can be connected to.
+    pub(crate) fn start(self) -> Milter {
+        self.launch().ready()
+    }
+
+    /// Starts it; perhaps it ends at once.
+    pub(crate) fn launch(self) -> Milter {
+        let files = TempDir::new();
+        files.write("directory.ldif", &self.directory);
+        let config = files.write("milter.toml", config(&self.listen, &self.knobs));
+        let log = std::fs::File::create(files.path("log")).unwrap();
+        let process = self.command().arg("--config").arg(config).arg("serve").stderr(log).spawn().unwrap();
+        Milter { process, listen: self.listen, files }
+    }
+
+    fn command(&self) -> Command {
+        let program = env!("CARGO_BIN_EXE_delegation-milter");
+        let mut command = match self.descriptors {
+            None => Command::new(program),
+            Some(limit) => {
+                let mut shell = Command::new("sh");
+                shell.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\""), program]);
+                shell
+            }
+        };
+        command.stdin(Stdio::null()).stdout(Stdio::null());
+        command
+    }
+}
+
+/// A file of `tests/fixtures`.
+pub(crate) fn fixture(name: &str) -> Vec<u8> {
+    let path = project("tests/fixtures").join(name);
+    std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+fn config(listen: &Listen, knobs: &str) -> String {
+    let place = match listen {
+        Listen::Unix(path) => format!("unix:{}", path.display()),
+        Listen::Inet(port) => format!("inet:127.0.0.1:{port}"),
+    };
+    let unix = matches!(listen, Listen::Unix(_));
+    let defaults = DEFAULTS.iter().filter(|(key, _)| !knobs.contains(key) && (unix || *key != "socket_mode"));
+    let defaults: String = defaults.map(|(key, value)| format!("{key} = {value}\n")).collect();
+    format!("listen = \"{place}\"\ndirectory.urls = [\"file:directory.ldif\"]\n{defaults}{knobs}\n")
+}
+
+/// A running milter; dropped, it ends at once.
+pub(crate) struct Milter {
+    process: Child,
+    listen: Listen,
+    files: TempDir,
+}
+
+impl Milter {
+    /// Waits until it can be connected to, and has logged so: what is logged later belongs to messages.
+    fn ready(mut self) -> Self {
+        wait_until("the milter listens", || {
+            assert!(self.process.try_wait().unwrap().is_none(), "the milter ended:\n{}", self.log());
+            self.connects() && self.log().contains("ready")
+        });
+        self
+    }
+
+    /// Whether somebody listens, and lets us in.
+    pub(crate) fn connects(&self) -> bool {
+        match &self.listen {
+            Listen::Unix(path) => UnixStream::connect(path).is_ok(),
+            Listen::Inet(port) => TcpStream::connect(("127.0.0.1", *port)).is_ok(),
+        }
+    }
+
+    /// What it has logged.
+    pub(crate) fn log(&self) -> String {
+        std::fs::read_to_string(self.files.path("log")).unwrap_or_default()
+    }
+
+    /// Waits until it has logged a line with `text`, and gives that line back.
+    pub(crate) fn wait_for_log(&self, text: &str) -> String {
+        let line = || self.log().lines().find(|line| line.contains(text)).map(str::to_owned);
+        wait_for(&format!("the log says {text:?}"), line)
+    }
+
+    /// Puts another configuration or directory in place; [`Milter::reload`] makes it count.
+    pub(crate) fn reconfigure(&self, knobs: &str) {
+        self.files.write("milter.toml", config(&self.listen, knobs));
+    }
+
+    pub(crate) fn replace_directory(&self, directory: &[u8]) {
+        self.files.write("directory.ldif", directory);
+    }
+
+    /// SIGHUP, and waits until the log says what became of it.
+    pub(crate) fn reload(&self) -> String {
+        let reloads = || self.log().lines().filter(|line| line.contains("reloaded")).count();
+        let before = reloads();
+        self.signal(Signal::SIGHUP);
+        wait_until("the milter says what became of SIGHUP", || reloads() > before);
+        self.log().lines().rfind(|line| line.contains("reloaded")).unwrap_or_default().to_owned()
+    }
+
+    pub(crate) fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(i32::try_from(self.process.id()).unwrap()), signal).unwrap();
+    }
+
+    /// Waits until it ends by itself.
+    pub(crate) fn wait_for_end(&mut self) -> ExitStatus {
+        wait_for("the milter ends", || self.process.try_wait().unwrap())
+    }
+
+    /// Whether it runs.
+    pub(crate) fn is_alive(&mut self) -> bool {
+        self.process.try_wait().unwrap().is_none()
+    }
+
+    /// A line of `/proc/PID/status` in KiB: `VmRSS` is what it holds, `VmHWM` the most that it ever held.
+    pub(crate) fn memory(&self, field: &str) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
+        let value = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
+        let value = value.unwrap_or_else(|| panic!("no {field}"));
+        value.trim().trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// How many descriptors it has open.
+    pub(crate) fn open_descriptors(&self) -> usize {
+        std::fs::read_dir(format!("/proc/{}/fd", self.process.id())).unwrap().count()
+    }
+}
+
+impl Drop for Milter {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("what the milter said:\n{}", self.log());
+        }
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+        // Killed, it could not remove its socket.
+        if let Listen::Unix(path) = &self.listen {
+            let _ = std::fs::remove_file(path);
+        }
+    }
+}
+
+/// A TCP port that was free a moment ago: below those of outgoing connections, so that none of them takes it.
+pub(crate) fn free_port() -> u16 {
+    let seed = std::process::id().wrapping_mul(31).wrapping_add(u32::try_from(super::unique()).unwrap());
+    let mut ports =
+        (0..1000).map(|n| 10_000 + u16::try_from((seed.wrapping_mul(257) + n * 7919) % 20_000).unwrap());
+    let free = |port: &u16| std::net::TcpListener::bind(("127.0.0.1", *port)).is_ok();
+    ports.find(free).expect("a free port")
+}
