@@ -1,0 +1,12 @@
+-- Own mail is accepted at the end of its header: its body is never sent. The next message begins from nothing.
+
+local conn = connect()
+for _ = 1, 3 do
+    mail(conn, "anna", "anna@example.org")
+    expect(conn, SMFIR_CONTINUE)
+    header(conn, "From", " Anna Adams <anna@example.org>", "Subject", " x")
+    end_of_header(conn)
+    expect(conn, SMFIR_ACCEPT)
+    abort(conn)
+end
+mt.disconnect(conn)
