@@ -54,7 +54,7 @@ pub enum ListenError {
     #[error("cannot give the socket to the group \"{0}\": there is no such group; correct \"socket_group\"")]
     NoGroup(String),
     /// The system refuses.
-    #[error("cannot listen on {listen}: {action}: {error}")]
+    #[error("cannot listen on {listen}: {action}: {error}{}", remedy(.error))]
     System {
         /// The socket, as the configuration names it.
         listen: String,
@@ -63,6 +63,16 @@ pub enum ListenError {
         /// What the system says.
         error: io::Error,
     },
+}
+
+/// What to do about what the system says, where that is clear.
+fn remedy(error: &io::Error) -> &'static str {
+    let remedies = [
+        (io::ErrorKind::NotFound, "; make the directory of the socket first"),
+        (io::ErrorKind::PermissionDenied, "; choose a \"listen\" that the user of the program may use"),
+        (io::ErrorKind::AddrNotAvailable, "; \"listen\" must name an address of this host"),
+    ];
+    remedies.iter().find(|(kind, _)| *kind == error.kind()).map_or("", |(_, remedy)| remedy)
 }
 
 /// A bound socket.

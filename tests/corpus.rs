@@ -15,6 +15,13 @@
 
 mod support;
 
+use delegation_milter::config::Config;
+use delegation_milter::directory::Directory;
+use delegation_milter::directory::ldif::LdifDirectory;
+use delegation_milter::grant::{Facts, Owners, Submitter};
+use delegation_milter::message::{Envelope, Header, Message};
+use delegation_milter::policy::{self, Answer, Body, Rules, Verdict};
+use futures_util::FutureExt;
 use mail_parser::MessageParser;
 use support::mail_system::{MailSystem, Outcome, mail_system};
 use support::milter::{Milter, Setup};
@@ -55,6 +62,66 @@ fn start() -> (impl std::ops::Deref<Target = MailSystem>, Milter) {
 
 fn send(mail: &MailSystem, service: &str, line: &Line) -> Outcome {
     mail.message_over(service, Some("anna"), "<anna@example.org>", &message(line))
+}
+
+/// The same table against the reader and the decision alone, without Postfix and without a milter.
+#[test]
+fn the_core_alone_gives_the_same_verdicts() {
+    for line in lines() {
+        let accepted = matches!(decide(&line), Answer::Decided(Verdict::Accept(_)));
+        assert_eq!(accepted, line.accept, "{}", line.id);
+    }
+}
+
+fn decide(line: &Line) -> Answer {
+    let fixture = support::project("tests/fixtures/corpus.ldif");
+    let text = format!("[directory]\nurls = [\"file:{}\"]\n", fixture.display());
+    let config = Config::parse(&text, &fixture).unwrap();
+    let directory = LdifDirectory::load(&fixture, &config.directory.schema, None).unwrap();
+    let entry = directory.by_login("anna", None).now_or_never().unwrap().unwrap();
+    let submitter = Submitter { login: "anna".into(), entry, ..Submitter::default() };
+    let mut header = Header::default();
+    for (name, body) in fields(&message(line)) {
+        header.add(&name, &body);
+    }
+    let envelope = Envelope::read([&b"<anna@example.org>"[..]].into_iter());
+    let message = Message::new("anna".into(), envelope, &header);
+    let owners = owners(&message, &submitter, &config.rules, &directory);
+    policy::decide(&message, &Facts { submitter, owners }, &config.rules, &Body::Unread)
+}
+
+fn owners(message: &Message, submitter: &Submitter, rules: &Rules, directory: &LdifDirectory) -> Owners {
+    let mut owners = Owners::default();
+    let shown = policy::shown_addresses(message, submitter, rules);
+    for address in message.addresses().into_iter().cloned().chain(shown) {
+        let forms = rules.addresses.candidates(&address);
+        let holders = directory.by_address(&forms, None).now_or_never().unwrap().unwrap();
+        owners.insert(address, holders);
+    }
+    owners
+}
+
+/// The fields of a header block as Postfix hands them to a milter: a bare LF ends a line, the first line that is no
+/// field ends the block, and NUL ends a body.
+fn fields(message: &[u8]) -> Vec<(Vec<u8>, Vec<u8>)> {
+    let mut fields: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+    for line in message.split(|&byte| byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line)) {
+        let folded = line.starts_with(b" ") || line.starts_with(b"\t");
+        match (folded, fields.last_mut(), line.iter().position(|&byte| byte == b':')) {
+            (true, Some((_, body)), _) => body.extend([b"\n", line].concat()),
+            (false, _, Some(colon)) if is_name(line[..colon].trim_ascii_end()) => {
+                let body = line[colon + 1..].split(|&byte| byte == 0).next().unwrap();
+                fields.push((line[..colon].to_vec(), body.to_vec()));
+            }
+            _ => break,
+        }
+    }
+    fields
+}
+
+/// RFC 5322 section 3.6.8.
+fn is_name(name: &[u8]) -> bool {
+    !name.is_empty() && name.iter().all(u8::is_ascii_graphic)
 }
 
 #[test]
