@@ -48,9 +48,12 @@ pub enum FieldError {
     /// Not UTF-8 (RFC 6532 section 3).
     #[error("is not valid UTF-8; encode the display name (RFC 2047)")]
     NotUtf8,
-    /// A control character (RFC 5322 section 3.2.3), or a line that holds only white space (section 3.2.2).
+    /// A control character (RFC 5322 section 3.2.3).
     #[error("holds a control character")]
     Control,
+    /// A line that is no fold, or holds only white space (section 3.2.2).
+    #[error("has a line that is empty or does not begin with white space")]
+    Line,
     /// No mailbox at all.
     #[error("names no mailbox")]
     Empty,
@@ -87,8 +90,13 @@ pub enum FieldError {
     #[error("nests comments too deeply")]
     Nesting,
     /// The address itself.
-    #[error("holds an address that cannot be used: {0}")]
+    #[error("holds an address that cannot be used: {error}{hint}", error = .0, hint = hint(*.0))]
     Address(#[from] AddressError),
+}
+
+/// A comma in a name that is not quoted makes two addresses of it, the first of them without a domain.
+fn hint(error: AddressError) -> &'static str {
+    if error == AddressError::NoDomain { "; quote a display name that holds a comma" } else { "" }
 }
 
 /// Reads a field body as it came over the wire, folds included.
@@ -120,7 +128,7 @@ fn lines(text: &str) -> Result<String, FieldError> {
         let folded = line.starts_with([' ', '\t']);
         // A line of white space alone ends the header for some readers (RFC 5322 section 4.2 wants it read so).
         if !folded || line.trim_matches([' ', '\t']).is_empty() {
-            return Err(FieldError::Control);
+            return Err(FieldError::Line);
         }
         checked.push('\n');
         checked.push_str(line);
@@ -445,9 +453,9 @@ mod tests {
             ("\"=?utf-8?q?\" <a@x.org> (?=)", BrokenWord),
             ("(=?) a@x.org", BrokenWord),
             ("a@x.org\u{0}.evil", Control),
-            ("a@x.org\nb@y.org", Control),
-            ("Anna\n \n <a@x.org>", Control),
-            ("a@x.org\n ", Control),
+            ("a@x.org\nb@y.org", Line),
+            ("Anna\n \n <a@x.org>", Line),
+            ("a@x.org\n ", Line),
             ("a\rb@x.org", Control),
             ("\"a\\\n b\" <a@x.org>", FoldedInside),
             ("\"a\n b@x.org\" <a@x.org>", FoldedInside),

@@ -125,6 +125,7 @@ pub fn printable_within(text: &str, most: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::address::AddressError;
     use crate::mailbox::FieldError;
     use crate::message::FromError;
 
@@ -165,6 +166,12 @@ mod tests {
                 "554 5.6.0 the From field holds text that is not part of an address; quote the display name",
             ),
             (Refusal::Senders(33), "it", "554 5.6.0 there are 33 Sender fields; there may be one"),
+            (
+                Refusal::From(FromError::Malformed(FieldError::Address(AddressError::NoDomain))),
+                "",
+                "554 5.6.0 the From field holds an address that cannot be used: it has no domain; \
+                 quote a display name that holds a comma",
+            ),
             (Refusal::ResentFrom(FieldError::Empty), "", "554 5.6.0 the Resent-From field names no mailbox"),
             (
                 Refusal::ReversePath("plain".into()),
