@@ -5,6 +5,7 @@
 
 use mail_builder::headers::{Header, address::Address as Writer};
 
+use crate::mailbox;
 use crate::message::Message;
 use crate::policy::{Accepted, EnvelopeChange, SenderChange, SenderMailbox};
 
@@ -60,12 +61,9 @@ impl FieldBody {
     }
 }
 
-/// Whether a text is the body of one field: every line end is a fold (RFC 5322 section 2.2.3).
+/// Whether a text is the body of one field: every line end is a fold (RFC 5322 section 2.2.3), written as LF.
 fn is_one_field(body: &str) -> bool {
-    let mut lines = body.split('\n');
-    let clean = |line: &str| !line.contains(|c: char| c.is_control() && c != '\t');
-    lines.next().is_some_and(clean)
-        && lines.all(|line| line.starts_with([' ', '\t']) && !line.trim().is_empty() && clean(line))
+    mailbox::unambiguous_lines(body).is_ok_and(|lines| lines == body)
 }
 
 /// The modifications that make the message what was decided; none where nothing must change.
@@ -104,8 +102,8 @@ fn goes_with_sender(parameter: &str) -> bool {
 mod tests {
     use super::*;
     use crate::address::Address;
+    use crate::display;
     use crate::message::{Envelope, Header as Fields};
-    use crate::{display, mailbox};
 
     fn body(name: Option<&str>, address: &str) -> String {
         let mailbox =

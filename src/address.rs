@@ -325,10 +325,15 @@ pub(crate) fn is_atext(c: char) -> bool {
     c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c) || (!c.is_ascii() && !c.is_whitespace())
 }
 
-/// Control characters of both blocks (RFC 5322 section 3.2.3, RFC 6532 section 3.2), line and paragraph separators,
-/// and those that change the direction of text: no mailbox has one, and each misleads some reader.
+/// Control characters and those that change the direction of text: no mailbox has one, and each misleads some reader.
 pub(crate) fn is_forbidden(c: char) -> bool {
-    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}') || is_bidi_control(c)
+    is_control(c) || is_bidi_control(c)
+}
+
+/// Control characters of both blocks (RFC 5322 section 3.2.3, RFC 6532 section 3.2), and the separators of lines and
+/// paragraphs, at which some readers break lines.
+pub(crate) fn is_control(c: char) -> bool {
+    c.is_control() || matches!(c, '\u{2028}' | '\u{2029}')
 }
 
 /// Embeddings, overrides and isolates of Unicode's bidirectional algorithm (UAX 9 section 2).

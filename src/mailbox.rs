@@ -105,9 +105,9 @@ pub fn read(body: &[u8]) -> Result<Vec<Mailbox>, FieldError> {
         return Err(FieldError::TooLong);
     }
     let text = std::str::from_utf8(body).map_err(|_| FieldError::NotUtf8)?;
-    let text = lines(text)?;
+    let text = unambiguous_lines(text)?;
     let tokens = Lexer { rest: &text }.tokens()?;
-    if tokens.iter().all(|token| matches!(token, Token::Space | Token::Comment(_))) {
+    if tokens.iter().all(Token::is_cfws) {
         return Err(FieldError::Empty);
     }
     let mut mailboxes = Vec::new();
@@ -120,8 +120,9 @@ pub fn read(body: &[u8]) -> Result<Vec<Mailbox>, FieldError> {
     Ok(mailboxes)
 }
 
-/// Checks the folds (RFC 5322 section 2.2.3), and makes their line ends LF: Postfix gives them so, others as CR LF.
-fn lines(text: &str) -> Result<String, FieldError> {
+/// Checks the folds of a field body (RFC 5322 section 2.2.3), and makes their line ends LF: Postfix gives them so, others
+/// as CR LF.
+pub(crate) fn unambiguous_lines(text: &str) -> Result<String, FieldError> {
     let mut lines = text.split('\n').map(|line| line.strip_suffix('\r').unwrap_or(line));
     let mut checked = lines.next().unwrap_or_default().to_owned();
     for line in lines {
@@ -133,8 +134,7 @@ fn lines(text: &str) -> Result<String, FieldError> {
         checked.push('\n');
         checked.push_str(line);
     }
-    let forbidden =
-        |c: char| (c.is_control() && !matches!(c, '\t' | '\n')) || matches!(c, '\u{2028}' | '\u{2029}');
+    let forbidden = |c| address::is_control(c) && !matches!(c, '\t' | '\n');
     if checked.contains(forbidden) { Err(FieldError::Control) } else { Ok(checked) }
 }
 
@@ -156,6 +156,11 @@ enum Token<'a> {
 }
 
 impl Token<'_> {
+    /// Comments and folding white space (RFC 5322 section 3.2.2).
+    fn is_cfws(&self) -> bool {
+        matches!(self, Self::Space | Self::Comment(_))
+    }
+
     /// The text that a reader may decode.
     fn text(&self) -> Option<&str> {
         match self {
@@ -296,7 +301,7 @@ fn name_addr(tokens: &[Token<'_>], open: usize, close: usize) -> Result<Mailbox,
     let behind = tokens.get(close + 1..).unwrap_or_default();
     let (phrase, touching) = phrase(before)?;
     let address = addr_spec(trim(inside))?;
-    if !behind.iter().all(|token| matches!(token, Token::Space | Token::Comment(_))) {
+    if !behind.iter().all(Token::is_cfws) {
         return Err(FieldError::LeftOver);
     }
     Ok(Mailbox { address, phrase, touching, comments: comments(before.iter().chain(behind)) })
@@ -304,9 +309,8 @@ fn name_addr(tokens: &[Token<'_>], open: usize, close: usize) -> Result<Mailbox,
 
 /// An addr-spec without angle brackets.
 fn bare(tokens: &[Token<'_>]) -> Result<Mailbox, FieldError> {
-    let is_cfws = |token: &Token<'_>| matches!(token, Token::Space | Token::Comment(_));
-    let start = tokens.iter().position(|token| !is_cfws(token)).ok_or(FieldError::EmptyElement)?;
-    let end = tokens.iter().rposition(|token| !is_cfws(token)).map_or(start, |last| last + 1);
+    let start = tokens.iter().position(|token| !token.is_cfws()).ok_or(FieldError::EmptyElement)?;
+    let end = tokens.iter().rposition(|token| !token.is_cfws()).map_or(start, |last| last + 1);
     let address = addr_spec(tokens.get(start..end).unwrap_or_default())?;
     Ok(Mailbox { address, phrase: String::new(), touching: None, comments: comments(tokens.iter()) })
 }
