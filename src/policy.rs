@@ -180,6 +180,11 @@ impl By {
     }
 }
 
+/// Whether some author is written for on behalf: readers must then see the submitter.
+fn any_on_behalf(authors: &[Author]) -> bool {
+    authors.iter().any(|author| matches!(author.by, By::OnBehalf(_)))
+}
+
 /// Why a message is refused. [`crate::reply`] says it to the submitter.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Refusal {
@@ -352,4 +357,4 @@ impl Case<'_> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

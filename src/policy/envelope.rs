@@ -1,6 +1,6 @@
 //! The envelope sender: who may stand there, and whose address the message gets (RFC 5321 section 4.1.1.2).
 
-use super::{Author, By, Case, Refusal, Return, Role};
+use super::{Author, Case, Refusal, Return, Role};
 use crate::address::Address;
 use crate::message::ReversePath;
 
@@ -44,20 +44,14 @@ impl Case<'_> {
 
     /// Whose address the envelope gets: `envelope.on_behalf` or `envelope.send_as`, by the right that shows.
     pub(super) fn envelope(&self, authors: &[Author]) -> Result<EnvelopeChange, Refusal> {
-        let on_behalf = authors.iter().any(|author| matches!(author.by, By::OnBehalf(_)));
-        let send_as = authors.iter().any(|author| matches!(author.by, By::SendAs(_)));
-        let wanted = match (on_behalf, send_as) {
-            (true, _) => self.rules.envelope.on_behalf,
-            (false, true) => self.rules.envelope.send_as,
-            (false, false) => Return::Keep,
+        let Some(principal) = authors.iter().find_map(|author| author.by.principal()) else {
+            return Ok(EnvelopeChange::Keep);
         };
-        match wanted {
+        let rules = self.rules.envelope;
+        match if super::any_on_behalf(authors) { rules.on_behalf } else { rules.send_as } {
             Return::Keep => Ok(EnvelopeChange::Keep),
             Return::Delegate => self.towards(self.facts.submitter.addresses()),
-            Return::Principal => {
-                let principal = authors.iter().find_map(|author| author.by.principal());
-                self.towards(principal.into_iter().flat_map(|principal| principal.addresses()))
-            }
+            Return::Principal => self.towards(principal.addresses()),
         }
     }
 

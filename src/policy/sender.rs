@@ -35,17 +35,17 @@ impl Case<'_> {
     pub(super) fn sender(&self, authors: &[Author], redirected: bool) -> Result<SenderChange, Refusal> {
         let foreign =
             authors.iter().find_map(|author| author.by.principal().map(|principal| (author, principal)));
-        let on_behalf = authors.iter().any(|author| matches!(author.by, By::OnBehalf(_)));
+        let own = self.own_sender();
         match (foreign, authors.len()) {
-            (Some(_), _) if on_behalf => self.submitter_as_sender(),
+            (Some(_), _) if super::any_on_behalf(authors) => self.submitter_as_sender(own),
             // RFC 5322 section 3.6.2: with several authors there must be a Sender, and it must not be the delegate.
             (Some((author, principal)), 2..) => Ok(self.author_as_sender(author, principal)),
             (Some(_), _) => Ok(self.without_sender()),
             (None, _) if redirected && self.is_redirect(authors) => Ok(SenderChange::Keep),
-            (None, _) if self.own_sender().is_some_and(|mailbox| self.is_honest(mailbox)) => {
+            (None, 2..) => self.submitter_as_sender(own),
+            (None, _) if own.is_some_and(|mailbox| is_honest(mailbox, self.name().as_deref())) => {
                 Ok(SenderChange::Keep)
             }
-            (None, 2..) => self.submitter_as_sender(),
             (None, _) => Ok(self.without_sender()),
         }
     }
@@ -66,37 +66,37 @@ impl Case<'_> {
         (self.relation(&mailbox.address) == Some(Relation::Own)).then_some(mailbox)
     }
 
-    /// Whether the text beside an own address is the directory's name, or none.
-    fn is_honest(&self, mailbox: &Mailbox) -> bool {
-        let name = self.facts.submitter.entry.as_deref().and_then(name_of);
-        mailbox.texts().all(|text| Some(display::decode(text).trim()) == name.as_deref())
+    /// The submitter's name in the directory.
+    fn name(&self) -> Option<String> {
+        self.facts.submitter.entry.as_deref().and_then(name_of)
     }
 
-    /// The submitter, at the client's own address if it gave one, else at the primary.
-    fn submitter_as_sender(&self) -> Result<SenderChange, Refusal> {
-        let given = self.own_sender();
-        if given.is_some_and(|mailbox| self.is_honest(mailbox)) {
+    /// The submitter, at the address of the client's `own` Sender if it gave one, else at the primary.
+    fn submitter_as_sender(&self, own: Option<&Mailbox>) -> Result<SenderChange, Refusal> {
+        let name = self.name();
+        if own.is_some_and(|mailbox| is_honest(mailbox, name.as_deref())) {
             return Ok(SenderChange::Keep);
         }
-        let submitter = &self.facts.submitter;
-        let given = given.map(|mailbox| &mailbox.address);
+        let given = own.map(|mailbox| &mailbox.address).into_iter();
         let address =
-            self.writable(given.into_iter().chain(submitter.addresses()))?.ok_or(Refusal::NoAddress)?;
-        let name = submitter.entry.as_deref().and_then(name_of);
+            self.writable(given.chain(self.facts.submitter.addresses()))?.ok_or(Refusal::NoAddress)?;
         Ok(SenderChange::Set(SenderMailbox { name, address: address.clone() }))
     }
 
     fn author_as_sender(&self, author: &Author, principal: &Entry) -> SenderChange {
         let name = name_of(principal);
-        let already = self.message.sender.mailbox.as_ref().is_some_and(|mailbox| {
-            mailbox.address == author.address
-                && mailbox.texts().all(|text| Some(display::decode(text).trim()) == name.as_deref())
-        });
-        if already {
+        let says_so =
+            |mailbox: &Mailbox| mailbox.address == author.address && is_honest(mailbox, name.as_deref());
+        if self.message.sender.mailbox.as_ref().is_some_and(says_so) {
             return SenderChange::Keep;
         }
         SenderChange::Set(SenderMailbox { name, address: author.address.clone() })
     }
+}
+
+/// Whether the text beside an address is the directory's name, or none.
+fn is_honest(mailbox: &Mailbox, name: Option<&str>) -> bool {
+    mailbox.texts().all(|text| Some(display::decode(text).trim()) == name)
 }
 
 /// The directory's name for an entry, fit to be shown: without control and direction characters, at most

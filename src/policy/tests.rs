@@ -51,7 +51,7 @@ fn company() -> Vec<Entry> {
     ]
 }
 
-fn rules() -> Rules {
+pub(crate) fn rules() -> Rules {
     Rules {
         addresses: AddressRules::new("+", [("example.net", "example.org")]).unwrap(),
         grants: GrantRules {

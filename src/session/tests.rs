@@ -1,12 +1,11 @@
 //! Dialogues with a session, over a directory that does what a test wants.
 
 use super::*;
-use crate::address::{Address, AddressRules};
+use crate::address::Address;
 use crate::config::Accounts;
 use crate::directory::Groups;
 use crate::dn::Dn;
-use crate::grant::{Account, DecidedBy, Delegate, Entry, Grant, GrantRules, Right};
-use crate::policy::{EnvelopeRules, Prefer, Return, Rules};
+use crate::grant::{Account, Delegate, Entry, Grant, Right};
 
 /// What the directory does when it is asked.
 #[derive(Clone, Copy, Debug)]
@@ -70,23 +69,7 @@ fn site(directed: Directed, mode: Mode) -> Site<Company> {
         Account { login: "watched".into(), may_send: vec![], envelope: vec![], mode: Some(Mode::Observe) };
     Site {
         directory: Company(directed),
-        rules: Rules {
-            addresses: AddressRules::default(),
-            grants: GrantRules {
-                enabled: true,
-                decided_by: DecidedBy::Principal,
-                contexts: vec![],
-                group_members: None,
-            },
-            prefer: Prefer::SendOnBehalf,
-            unknown_author: Choice::Refuse,
-            unknown_submitter: Choice::Refuse,
-            redirect: Choice::Refuse,
-            display_name_address: Choice::Refuse,
-            local_domains: vec![],
-            envelope: EnvelopeRules { check: true, on_behalf: Return::Keep, send_as: Return::Principal },
-            scheduling: false,
-        },
+        rules: policy::tests::rules(),
         accounts: Accounts::from_iter([watched]),
         mode,
         unauthenticated: Choice::Accept,
