@@ -16,30 +16,34 @@ use crate::site::Site;
 /// at the same time; addresses in display text follow, where there are any that matter.
 pub(crate) async fn facts<D: Directory>(site: &Site<D>, message: &Message) -> Result<Facts, Failure> {
     let asked = message.addresses().into_iter().cloned();
-    let (submitter, owners) =
-        try_join(submitter(site, &message.login), owners(site, asked.collect())).await?;
-    let mut facts = Facts { submitter, owners };
+    let who = submitter(site, &message.login, MEMBERS_A_SEARCH);
+    let (submitter, known) = try_join(who, owners(site, asked.collect())).await?;
+    let mut facts = Facts { submitter, owners: known };
     let shown = policy::shown_addresses(message, &facts.submitter, &site.rules);
     let unknown = shown.into_iter().filter(|address| facts.owners.get(address).is_none());
-    for (address, entries) in ask(site, unknown.collect()).await? {
-        facts.owners.insert(address, entries);
-    }
+    let more = owners(site, unknown.collect()).await?;
+    facts.owners.append(more);
     Ok(facts)
 }
 
-/// Who a login is, with its security groups.
-pub(crate) async fn submitter<D: Directory>(site: &Site<D>, login: &str) -> Result<Submitter, Failure> {
+/// Who a login is, with its security groups. `batch` members are asked for at a time; asked one by one, the path to each
+/// group is known.
+pub(crate) async fn submitter<D: Directory>(
+    site: &Site<D>,
+    login: &str,
+    batch: usize,
+) -> Result<Submitter, Failure> {
     let account = site.accounts.get(login).cloned();
     let entry = person(site, login).await?;
     let groups = match &entry {
-        Some(entry) => groups(site, entry, MEMBERS_A_SEARCH).await?,
+        Some(entry) => groups(site, entry, batch).await?,
         None => Vec::new(),
     };
     Ok(Submitter { login: login.to_owned(), entry, account, groups })
 }
 
 /// The entry of a login. Its realm is stripped if it is listed (`directory.realms`), and chooses the context.
-pub(crate) async fn person<D: Directory>(site: &Site<D>, login: &str) -> Result<Option<Arc<Entry>>, Failure> {
+async fn person<D: Directory>(site: &Site<D>, login: &str) -> Result<Option<Arc<Entry>>, Failure> {
     let realm = login.rsplit_once('@');
     let base = realm.and_then(|(_, realm)| site.rules.grants.base_for(realm));
     let name = match realm {
@@ -52,8 +56,8 @@ pub(crate) async fn person<D: Directory>(site: &Site<D>, login: &str) -> Result<
     site.directory.by_login(name, base).await
 }
 
-/// The security groups of an entry, in its own context. `batch` members are asked for at a time.
-pub(crate) async fn groups<D: Directory>(
+/// The security groups of an entry, in its own context.
+async fn groups<D: Directory>(
     site: &Site<D>,
     entry: &Arc<Entry>,
     batch: usize,
@@ -64,17 +68,6 @@ pub(crate) async fn groups<D: Directory>(
 
 /// The owners of addresses, each looked up under all of its forms.
 pub(crate) async fn owners<D: Directory>(site: &Site<D>, addresses: Vec<Address>) -> Result<Owners, Failure> {
-    let mut owners = Owners::default();
-    for (address, entries) in ask(site, addresses).await? {
-        owners.insert(address, entries);
-    }
-    Ok(owners)
-}
-
-async fn ask<D: Directory>(
-    site: &Site<D>,
-    addresses: Vec<Address>,
-) -> Result<Vec<(Address, Vec<Arc<Entry>>)>, Failure> {
     let look_up = async |address: Address| {
         let forms = site.rules.addresses.candidates(&address);
         let entries = if forms.is_empty() {
@@ -84,7 +77,11 @@ async fn ask<D: Directory>(
         };
         Ok((address, entries))
     };
-    try_join_all(addresses.into_iter().map(look_up)).await
+    let mut owners = Owners::default();
+    for (address, entries) in try_join_all(addresses.into_iter().map(look_up)).await? {
+        owners.insert(address, entries);
+    }
+    Ok(owners)
 }
 
 /// The subtree in which all forms of an address are looked up, if one context claims their domains.

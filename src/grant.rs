@@ -142,6 +142,11 @@ impl Owners {
         self.0.push((address, entries));
     }
 
+    /// Adds what was asked for later.
+    pub fn append(&mut self, mut later: Self) {
+        self.0.append(&mut later.0);
+    }
+
     /// What the directory has for `address`; none if it was never asked.
     pub fn get(&self, address: &Address) -> Option<&[Arc<Entry>]> {
         self.0.iter().find(|(asked, _)| asked == address).map(|(_, entries)| entries.as_slice())

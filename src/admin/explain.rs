@@ -12,6 +12,7 @@ use crate::address::{Address, AddressError};
 use crate::config::Config;
 use crate::directory::ldif::LdifError;
 use crate::directory::{Directory, Failure, Groups, ldif::LdifDirectory};
+use crate::dn::Dn;
 use crate::gather;
 use crate::grant::{self, Delegate, Entry, Facts, Grant, Relation, Scope, Standing, Submitter};
 use crate::message::{Envelope, Header, Message};
@@ -114,21 +115,20 @@ pub async fn explain(config: Config, login: &str, address: &str) -> Result<Expla
     let site: Site<LdifDirectory> = crate::open(config)?;
     let parsed =
         Address::parse(address).map_err(|error| ExplainError::Address(reply::printable(address), error))?;
-    let message = sample(&site, login, &parsed).await?;
-    let verdict = site.judge(&message).await?;
-    Explainer { site: &site, submitter: gather::submitter(&site, login).await? }
-        .explain(parsed, &verdict)
-        .await
+    // One by one, so that the path to each group is known.
+    let submitter = gather::submitter(&site, login, 1).await?;
+    let verdict = site.judge(&sample(&submitter, &parsed)).await?;
+    Explainer { site: &site, submitter }.explain(parsed, &verdict).await
 }
 
 /// A message as the submitter's program would send it: `address` in From, the own address in MAIL FROM.
-async fn sample(site: &Site<LdifDirectory>, login: &str, address: &Address) -> Result<Message, Failure> {
-    let own = gather::submitter(site, login).await?.primary().map_or_else(String::new, Address::to_string);
+fn sample(submitter: &Submitter, address: &Address) -> Message {
+    let own = submitter.primary().map_or_else(String::new, Address::to_string);
     let path = format!("<{own}>");
     let envelope = Envelope::read([path.as_bytes(), b"SMTPUTF8"].into_iter());
     let mut header = Header::default();
     header.add(b"From", format!("<{address}>").as_bytes());
-    Ok(Message::new(login.to_owned(), envelope, &header))
+    Message::new(submitter.login.clone(), envelope, &header)
 }
 
 struct Explainer<'a, D> {
@@ -192,9 +192,8 @@ impl<D: Directory> Explainer<'_, D> {
     async fn security_groups(&self) -> Result<Vec<Step>, Failure> {
         let Some(entry) = &self.submitter.entry else { return Ok(Vec::new()) };
         let mut steps = Vec::new();
-        // One by one, so that the path is known.
-        let memberships = gather::groups(self.site, entry, 1).await?;
-        for membership in &memberships {
+        let memberships = &self.submitter.groups;
+        for membership in memberships {
             let through = membership.through.and_then(|index| memberships.get(index));
             let reason = match through {
                 Some(step) => format!("through {}", shown(&step.group)),
@@ -258,7 +257,7 @@ impl<D: Directory> Explainer<'_, D> {
         Ok(steps)
     }
 
-    fn counts_for(&self, identity: &crate::dn::Dn) -> String {
+    fn counts_for(&self, identity: &Dn) -> String {
         let own = self.submitter.entry.as_ref().is_some_and(|entry| entry.dn == *identity);
         if own { "it names the submitter".to_owned() } else { "the submitter is in this group".to_owned() }
     }
