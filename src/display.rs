@@ -32,9 +32,9 @@ pub fn misdirects(text: &str) -> bool {
 /// The addresses that the text shows, raw or decoded, each once.
 pub fn addresses(text: &str, rules: &AddressRules) -> Vec<Shown> {
     let mut shown = Vec::new();
-    for plain in readings(text).iter().flat_map(|reading| looks(reading)) {
-        for (at, _) in plain.match_indices('@') {
-            let (before, behind) = plain.split_at(at);
+    for look in all_looks(text) {
+        for (at, _) in look.match_indices('@') {
+            let (before, behind) = look.split_at(at);
             for found in around(before, behind.get(1..).unwrap_or_default(), rules) {
                 if !shown.contains(&found) {
                     shown.push(found);
@@ -45,6 +45,16 @@ pub fn addresses(text: &str, rules: &AddressRules) -> Vec<Shown> {
     shown
 }
 
+/// Whether the text shows an at sign, raw or decoded: it looks like an address then.
+pub fn shows_at_sign(text: &str) -> bool {
+    all_looks(text).iter().any(|look| look.contains('@'))
+}
+
+/// Every way in which readers may show the text.
+fn all_looks(text: &str) -> Vec<String> {
+    readings(text).iter().flat_map(|reading| looks(reading)).collect()
+}
+
 /// The text as it is written and, where that differs, as it is decoded: each encoded word by itself, and words that
 /// follow each other as one, for readers who put the halves of a character together.
 fn readings(text: &str) -> Vec<String> {
@@ -53,7 +63,7 @@ fn readings(text: &str) -> Vec<String> {
 
 /// The ways in which the text looks: what is no more than a gap is nothing for some readers, and a space for others.
 fn looks(text: &str) -> Vec<String> {
-    different([plain(text), visible(text, Some(' '))])
+    different([visible(text, None), visible(text, Some(' '))])
 }
 
 fn different(texts: impl IntoIterator<Item = String>) -> Vec<String> {
@@ -62,11 +72,7 @@ fn different(texts: impl IntoIterator<Item = String>) -> Vec<String> {
     different
 }
 
-/// The text as it looks: in compatibility forms, without what has no width.
-pub fn plain(text: &str) -> String {
-    visible(text, None)
-}
-
+/// The text in compatibility forms, without what has no width, and with `gap` for what is hardly a space.
 fn visible(text: &str, gap: Option<char>) -> String {
     let shown = text.chars().filter_map(|c| if is_gap(c) { gap } else { Some(c) });
     let visible = shown.nfkc().filter(|c| !is_invisible(*c));

@@ -108,6 +108,5 @@ fn name_of(entry: &Entry) -> Option<String> {
         let (last, _) = name.char_indices().next_back()?;
         name = name.get(..last)?.trim_end();
     }
-    let shows_address = display::plain(name).contains('@') || display::decode(name).contains('@');
-    (!name.is_empty() && !shows_address).then(|| name.to_owned())
+    (!name.is_empty() && !display::shows_at_sign(name)).then(|| name.to_owned())
 }

@@ -574,6 +574,7 @@ fn names_fit_to_be_shown() {
         ("boss@example.org", "-"),
         ("boss\u{ff20}example.org", "-"),
         ("=?utf-8?q?boss=40example.org?=", "-"),
+        ("=?utf-8?q?boss=EF=BC=A0example.org?=", "-"),
         ("", "-"),
         (&"ä".repeat(100), &*"ä".repeat(64)),
     ] {
