@@ -15,7 +15,7 @@ use indymilter::{
 use tracing::error;
 
 use crate::actions::{FieldBody, Modification, SENDER};
-use crate::directory::Directory;
+use crate::directory::lookup::Lookup;
 use crate::listener::Transport;
 use crate::message::Envelope;
 use crate::reply::{self, Reply, printable};
@@ -24,25 +24,25 @@ use crate::site::{Current, Site};
 use crate::transactions::Transactions;
 
 /// What a connection remembers.
-pub struct Connection<D> {
-    session: Session<D>,
+pub struct Connection<L> {
+    session: Session<L>,
     /// What the MTA agreed to.
     options: ProtoOpts,
 }
 
 /// What all connections share.
-struct Shared<D> {
-    site: Current<D>,
+struct Shared<L> {
+    site: Current<L>,
     transactions: Transactions,
     transport: Transport,
 }
 
 /// The stages, for connections that arrive over `transport`.
-pub fn callbacks<D: Directory + 'static>(
-    site: Current<D>,
+pub fn callbacks<L: Lookup + 'static>(
+    site: Current<L>,
     transactions: Transactions,
     transport: Transport,
-) -> Callbacks<Connection<D>> {
+) -> Callbacks<Connection<L>> {
     let shared = Arc::new(Shared { site, transactions, transport });
     Callbacks::new()
         .on_negotiate(move |context, actions, options| {
@@ -60,9 +60,9 @@ pub fn callbacks<D: Directory + 'static>(
 
 /// Asks for the steps and actions that are needed, as far as the MTA offers them. Steps that it does not let us skip
 /// are answered and do nothing.
-fn negotiate<D: Directory>(
-    context: &mut NegotiateContext<Connection<D>>,
-    shared: &Shared<D>,
+fn negotiate<L: Lookup>(
+    context: &mut NegotiateContext<Connection<L>>,
+    shared: &Shared<L>,
     actions: Actions,
     offered: ProtoOpts,
 ) -> Status {
@@ -90,7 +90,7 @@ fn negotiate<D: Directory>(
 }
 
 /// The actions that the configuration can need.
-fn needed<D>(site: &Site<D>) -> Actions {
+fn needed<L>(site: &Site<L>) -> Actions {
     if !site.may_change() {
         return Actions::empty();
     }
@@ -98,7 +98,7 @@ fn needed<D>(site: &Site<D>) -> Actions {
     if site.may_change_envelope() { header | Actions::CHANGE_SENDER } else { header }
 }
 
-fn mail<D: Directory>(context: &mut Context<Connection<D>>, arguments: &[CString]) -> Status {
+fn mail<L: Lookup>(context: &mut Context<Connection<L>>, arguments: &[CString]) -> Status {
     let login = context.macros.get(c"{auth_authen}").map(|login| login.to_string_lossy().into_owned());
     let Some(connection) = &mut context.data else { return Status::Tempfail };
     let outcome = guarded(&mut connection.session, |session| {
@@ -109,13 +109,13 @@ fn mail<D: Directory>(context: &mut Context<Connection<D>>, arguments: &[CString
 
 /// Where headers are not answered, indymilter lets go of a message at any other status, and then never answers the end
 /// of the header either: whatever happens, that is where the message is deferred.
-fn header<D: Directory>(context: &mut Context<Connection<D>>, name: &CStr, body: &CStr) -> Status {
+fn header<L: Lookup>(context: &mut Context<Connection<L>>, name: &CStr, body: &CStr) -> Status {
     let Some(connection) = &mut context.data else { return Status::Tempfail };
     guarded(&mut connection.session, |session| session.header(name.to_bytes(), body.to_bytes()));
     if connection.options.contains(ProtoOpts::NOREPLY_HEADER) { Status::Noreply } else { Status::Continue }
 }
 
-async fn end_of_header<D: Directory>(context: &mut Context<Connection<D>>) -> Status {
+async fn end_of_header<L: Lookup>(context: &mut Context<Connection<L>>) -> Status {
     let queue_id = context.macros.get(c"i").map(|id| id.to_string_lossy().into_owned()).unwrap_or_default();
     let Some(connection) = &mut context.data else { return Status::Tempfail };
     let judged = AssertUnwindSafe(connection.session.end_of_header(&queue_id)).catch_unwind().await;
@@ -124,16 +124,16 @@ async fn end_of_header<D: Directory>(context: &mut Context<Connection<D>>) -> St
 }
 
 /// The body is never needed; one chunk of it comes only if the MTA does not offer to leave it out.
-fn skip_body<D>(context: &Context<Connection<D>>) -> Status
+fn skip_body<L>(context: &Context<Connection<L>>) -> Status
 where
-    D: Directory,
+    L: Lookup,
 {
     let skips = context.data.as_ref().is_some_and(|connection| connection.options.contains(ProtoOpts::SKIP));
     if skips { Status::Skip } else { Status::Continue }
 }
 
 /// Applies all modifications, or defers the message: Postfix applies none of them then.
-async fn end_of_message<D: Directory>(context: &mut EomContext<Connection<D>>) -> Status {
+async fn end_of_message<L: Lookup>(context: &mut EomContext<Connection<L>>) -> Status {
     let due = context.data.as_mut().and_then(|connection| {
         let space = if connection.options.contains(ProtoOpts::LEADING_SPACE) { " " } else { "" };
         connection.session.modifications().map(|(modifications, open)| (modifications, open, space))
@@ -187,7 +187,7 @@ fn position(index: usize) -> i32 {
     i32::try_from(index).unwrap_or(i32::MAX)
 }
 
-fn abort<D: Directory>(context: &mut Context<Connection<D>>) -> Status {
+fn abort<L: Lookup>(context: &mut Context<Connection<L>>) -> Status {
     if let Some(connection) = &mut context.data {
         connection.session.abort();
     }
@@ -195,13 +195,13 @@ fn abort<D: Directory>(context: &mut Context<Connection<D>>) -> Status {
 }
 
 /// Runs one stage; none if it panicked.
-fn guarded<D: Directory, T>(session: &mut Session<D>, stage: impl FnOnce(&mut Session<D>) -> T) -> Option<T> {
+fn guarded<L: Lookup, T>(session: &mut Session<L>, stage: impl FnOnce(&mut Session<L>) -> T) -> Option<T> {
     let result = std::panic::catch_unwind(AssertUnwindSafe(|| stage(session)));
     unless_panicked(result, session)
 }
 
 /// The result of a stage. After a panic the message is given up: no stage that follows finds anything to accept.
-fn unless_panicked<D: Directory, T>(result: std::thread::Result<T>, session: &mut Session<D>) -> Option<T> {
+fn unless_panicked<L: Lookup, T>(result: std::thread::Result<T>, session: &mut Session<L>) -> Option<T> {
     if result.is_err() {
         fault();
         session.abort();
@@ -242,16 +242,15 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
-    use crate::directory::ldif::LdifDirectory;
 
     /// Of a configuration in `conf`: its directory is read from beside it.
     const CONFIG: &str = "[directory]\nurls = [\"file:demo.ldif\"]";
     const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/test.toml");
 
     /// A session in which anna has begun a message.
-    fn session() -> Session<LdifDirectory> {
+    fn session() -> Session<impl Lookup> {
         let config = Config::parse(CONFIG, Path::new(FILE)).unwrap();
-        let site = Arc::new(Site::new(config, LdifDirectory::default()));
+        let site = Arc::new(crate::open::site(config).unwrap());
         let (_, current) = tokio::sync::watch::channel(site);
         let mut session = Session::new(current, Transactions::default());
         let envelope = Envelope::read([&b"<>"[..]].into_iter());

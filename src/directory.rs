@@ -15,6 +15,7 @@ use crate::grant::{Entry, Membership};
 pub mod entry;
 pub mod filter;
 pub mod ldif;
+pub mod lookup;
 pub mod record;
 pub mod schema;
 

@@ -13,7 +13,7 @@ mod context;
 mod submitter;
 
 pub use context::{Context, DecidedBy, GrantRules, Place, Scope};
-pub use submitter::{Account, Membership, Mode, Submitter};
+pub use submitter::{Account, Membership, Mode, Person, Submitter};
 
 /// A right that a principal's entry can grant.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -134,11 +134,11 @@ impl Entry {
 
 /// The entries that hold an address, for each address that was asked for.
 #[derive(Clone, Debug, Default)]
-pub struct Owners(Vec<(Address, Vec<Arc<Entry>>)>);
+pub struct Owners(Vec<(Address, Arc<[Arc<Entry>]>)>);
 
 impl Owners {
     /// Notes which entries the directory has for any form of `address`.
-    pub fn insert(&mut self, address: Address, entries: Vec<Arc<Entry>>) {
+    pub fn insert(&mut self, address: Address, entries: Arc<[Arc<Entry>]>) {
         self.0.push((address, entries));
     }
 
@@ -149,7 +149,7 @@ impl Owners {
 
     /// What the directory has for `address`; none if it was never asked.
     pub fn get(&self, address: &Address) -> Option<&[Arc<Entry>]> {
-        self.0.iter().find(|(asked, _)| asked == address).map(|(_, entries)| entries.as_slice())
+        self.0.iter().find(|(asked, _)| asked == address).map(|(_, entries)| entries.as_ref())
     }
 }
 

@@ -7,7 +7,7 @@
 //!   names of entries, [`mailbox`] reads From, [`display`] looks at display text, [`message`] is what a message claims,
 //!   [`grant`] what the directory grants, [`policy`] decides, [`actions`] plans what changes, [`reply`] says it.
 //! - [`directory`] is what we ask of the world: a trait, and the file that answers it.
-//! - [`config`] is a configuration that cannot be wrong; [`site`] is one in force.
+//! - [`config`] is a configuration that cannot be wrong; [`site`] is one in force; [`open`] wires the two to a directory.
 //! - The milter's edge: [`listener`] accepts connections, [`callbacks`] translates the protocol, [`session`] remembers a
 //!   message and has it judged, [`transactions`] counts what is under way, [`serve()`] runs it all.
 //! - [`admin`] is the administrator's edge.
@@ -27,6 +27,7 @@ pub mod listener;
 pub mod logging;
 pub mod mailbox;
 pub mod message;
+pub mod open;
 pub mod policy;
 pub mod reply;
 mod serve;
@@ -34,4 +35,4 @@ pub mod session;
 pub mod site;
 pub mod transactions;
 
-pub use serve::{ServeError, open, serve};
+pub use serve::{ServeError, serve};

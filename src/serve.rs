@@ -12,9 +12,9 @@ use tokio::sync::watch;
 use tracing::{error, info, warn};
 
 use crate::callbacks;
-use crate::config::{Config, ConfigError, Listen, Source};
-use crate::directory::ldif::{LdifDirectory, LdifError};
+use crate::config::{Config, ConfigError, Listen};
 use crate::listener::{Acceptor, ListenError, Socket};
+use crate::open::{self, Answers, OpenError};
 use crate::site::Site;
 use crate::transactions::Transactions;
 
@@ -33,9 +33,9 @@ pub enum ServeError {
     /// The configuration.
     #[error(transparent)]
     Config(#[from] ConfigError),
-    /// The directory's file.
+    /// The directory.
     #[error(transparent)]
-    Ldif(#[from] LdifError),
+    Open(#[from] OpenError),
     /// The socket.
     #[error(transparent)]
     Listen(#[from] ListenError),
@@ -44,20 +44,10 @@ pub enum ServeError {
     System(#[from] io::Error),
 }
 
-/// The site of a configuration: with the directory that it names, read.
-pub fn open(config: Config) -> Result<Site<LdifDirectory>, LdifError> {
-    let Source::File(file) = &config.directory.source;
-    let directory = LdifDirectory::load(file, &config.directory.schema, config.directory.base_dn.as_ref())?;
-    for doubt in directory.doubtful() {
-        warn!("{doubt}");
-    }
-    Ok(Site::new(config, directory))
-}
-
 /// Serves until a signal ends it. `path` is where the configuration is read from anew.
 pub async fn serve(path: &Path, config: Config) -> Result<(), ServeError> {
     let listen = config.listen.clone();
-    let site = open(config)?;
+    let site = open::site(config)?;
     raise_descriptor_limit();
     let signals = Signals::new()?;
     let socket = Socket::bind(&listen).await?;
@@ -140,7 +130,7 @@ async fn until_the_end(mut signals: Signals, reload: Reload, transactions: Trans
 struct Reload {
     path: PathBuf,
     listen: Listen,
-    sender: watch::Sender<Arc<Site<LdifDirectory>>>,
+    sender: watch::Sender<Arc<Site<Answers>>>,
 }
 
 impl Reload {
@@ -155,11 +145,11 @@ impl Reload {
         }
     }
 
-    fn load(&self) -> Result<Site<LdifDirectory>, ServeError> {
+    fn load(&self) -> Result<Site<Answers>, ServeError> {
         let config = Config::load(&self.path)?;
         if config.listen != self.listen {
             warn!("the new \"listen\" counts from the next start");
         }
-        Ok(open(config)?)
+        Ok(open::site(config)?)
     }
 }

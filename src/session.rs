@@ -12,7 +12,7 @@ use futures_util::FutureExt;
 use tokio::sync::watch;
 
 use crate::actions::{self, Modification};
-use crate::directory::{Directory, Failure};
+use crate::directory::{Failure, lookup::Lookup};
 use crate::gather;
 use crate::grant::Mode;
 use crate::message::{Envelope, Header, Message};
@@ -49,15 +49,15 @@ pub enum Outcome {
 }
 
 /// A connection.
-pub struct Session<D> {
-    site: watch::Receiver<Arc<Site<D>>>,
+pub struct Session<L> {
+    site: watch::Receiver<Arc<Site<L>>>,
     transactions: Transactions,
-    transaction: Option<Transaction<D>>,
+    transaction: Option<Transaction<L>>,
 }
 
 /// A message on its way in. It keeps the configuration with which it began.
-struct Transaction<D> {
-    site: Arc<Site<D>>,
+struct Transaction<L> {
+    site: Arc<Site<L>>,
     login: String,
     envelope: Envelope,
     header: Header,
@@ -66,9 +66,9 @@ struct Transaction<D> {
     _open: Open,
 }
 
-impl<D: Directory> Session<D> {
+impl<L: Lookup> Session<L> {
     /// A connection that uses whatever configuration holds when a message begins.
-    pub fn new(site: watch::Receiver<Arc<Site<D>>>, transactions: Transactions) -> Self {
+    pub fn new(site: watch::Receiver<Arc<Site<L>>>, transactions: Transactions) -> Self {
         Self { site, transactions, transaction: None }
     }
 
@@ -114,7 +114,7 @@ impl<D: Directory> Session<D> {
 
     /// The end of the message: what must be changed, and the transaction, which stays open until it is dropped. None
     /// if no message was accepted for change, be it that none was judged: it must be deferred.
-    pub fn modifications(&mut self) -> Option<(Vec<Modification>, impl Drop + use<D>)> {
+    pub fn modifications(&mut self) -> Option<(Vec<Modification>, impl Drop + use<L>)> {
         let transaction = self.transaction.take()?;
         Some((transaction.due?, transaction._open))
     }
@@ -125,7 +125,7 @@ impl<D: Directory> Session<D> {
     }
 }
 
-impl<D: Directory> Transaction<D> {
+impl<L: Lookup> Transaction<L> {
     /// Judges the message, writes its log line, and says what is to be done.
     async fn conclude(&mut self, queue_id: &str) -> Outcome {
         let start = Instant::now();
@@ -160,7 +160,7 @@ impl<D: Directory> Transaction<D> {
     }
 }
 
-impl<D: Directory> Site<D> {
+impl<L: Lookup> Site<L> {
     /// The verdict on a message.
     pub(crate) async fn judge(&self, message: &Message) -> Result<Verdict, Trouble> {
         let facts = gather::facts(self, message).await?;

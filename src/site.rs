@@ -8,9 +8,9 @@ use crate::policy::{Choice, Return, Rules};
 
 /// A configuration in force. A message keeps the one with which it began.
 #[derive(Debug)]
-pub struct Site<D> {
+pub struct Site<L> {
     /// Who answers our questions.
-    pub directory: D,
+    pub lookup: L,
     /// What the administrator chose.
     pub rules: Rules,
     /// `[[account]]`
@@ -21,24 +21,18 @@ pub struct Site<D> {
     pub unauthenticated: Choice,
     /// `denied.contact`; empty for nobody.
     pub contact: String,
-    /// `directory.realms`
-    pub realms: Vec<String>,
-    /// `directory.group_depth`
-    pub group_depth: usize,
 }
 
-impl<D> Site<D> {
+impl<L> Site<L> {
     /// The configuration with the directory that it names.
-    pub fn new(config: Config, directory: D) -> Self {
+    pub fn new(config: Config, lookup: L) -> Self {
         Self {
-            directory,
+            lookup,
             rules: config.rules,
             accounts: config.accounts,
             mode: config.mode,
             unauthenticated: config.unauthenticated,
             contact: config.contact,
-            realms: config.directory.realms,
-            group_depth: config.directory.group_depth,
         }
     }
 
@@ -60,4 +54,4 @@ impl<D> Site<D> {
 }
 
 /// The configuration in force, shared by all connections; SIGHUP puts another in its place.
-pub type Current<D> = tokio::sync::watch::Receiver<Arc<Site<D>>>;
+pub type Current<L> = tokio::sync::watch::Receiver<Arc<Site<L>>>;

@@ -96,7 +96,7 @@ fn owners(message: &Message, submitter: &Submitter, rules: &Rules, directory: &L
     for address in message.addresses().into_iter().cloned().chain(shown) {
         let forms = rules.addresses.candidates(&address);
         let holders = directory.by_address(&forms, None).now_or_never().unwrap().unwrap();
-        owners.insert(address, holders);
+        owners.insert(address, holders.into());
     }
     owners
 }

@@ -10,12 +10,13 @@ use serde::Serialize;
 
 use crate::address::{Address, AddressError};
 use crate::config::Config;
-use crate::directory::ldif::LdifError;
-use crate::directory::{Directory, Failure, Groups, ldif::LdifDirectory};
+use crate::directory::lookup::Resolver;
+use crate::directory::{Directory, Failure, Groups};
 use crate::dn::Dn;
 use crate::gather;
 use crate::grant::{self, Delegate, Entry, Facts, Grant, Relation, Scope, Standing, Submitter};
 use crate::message::{Envelope, Header, Message};
+use crate::open::{self, OpenError};
 use crate::policy::{Accepted, EnvelopeChange, SenderChange, Verdict};
 use crate::reply;
 use crate::session::Trouble;
@@ -29,9 +30,9 @@ pub enum ExplainError {
     /// The address is none.
     #[error("\"{0}\" is not a mail address: {1}; write it as name@domain")]
     Address(String, AddressError),
-    /// The directory's file.
+    /// The directory.
     #[error(transparent)]
-    Ldif(#[from] LdifError),
+    Open(#[from] OpenError),
     /// The directory gave no answer, or the verdict needs more than an address.
     #[error("{0}")]
     Trouble(String),
@@ -42,7 +43,7 @@ impl ExplainError {
     pub fn is_temporary(&self) -> bool {
         match self {
             Self::Trouble(_) => true,
-            Self::Address(..) | Self::Ldif(_) => false,
+            Self::Address(..) | Self::Open(_) => false,
         }
     }
 }
@@ -112,11 +113,11 @@ struct Step {
 
 /// Explains the verdict on mail from `login` as `address`.
 pub async fn explain(config: Config, login: &str, address: &str) -> Result<Explanation, ExplainError> {
-    let site: Site<LdifDirectory> = crate::open(config)?;
+    let site = open::command(config)?;
     let parsed =
         Address::parse(address).map_err(|error| ExplainError::Address(reply::printable(address), error))?;
     // One by one, so that the path to each group is known.
-    let submitter = gather::submitter(&site, login, 1).await?;
+    let submitter = gather::submitter(&site, login, site.lookup.person_asking(login, 1).await?);
     let verdict = site.judge(&sample(&submitter, &parsed)).await?;
     Explainer { site: &site, submitter }.explain(parsed, &verdict).await
 }
@@ -132,13 +133,13 @@ fn sample(submitter: &Submitter, address: &Address) -> Message {
 }
 
 struct Explainer<'a, D> {
-    site: &'a Site<D>,
+    site: &'a Site<Resolver<D>>,
     submitter: Submitter,
 }
 
 impl<D: Directory> Explainer<'_, D> {
     async fn explain(&self, address: Address, verdict: &Verdict) -> Result<Explanation, ExplainError> {
-        let owners = gather::owners(self.site, vec![address.clone()]).await?;
+        let owners = gather::owners(&self.site.lookup, vec![address.clone()]).await?;
         let facts = Facts { submitter: self.submitter.clone(), owners };
         let relation = grant::relation(&address, &facts, &self.site.rules.addresses, &self.site.rules.grants);
         let lists = self.lists().await?;
@@ -193,7 +194,7 @@ impl<D: Directory> Explainer<'_, D> {
         let Some(entry) = &self.submitter.entry else { return Ok(Vec::new()) };
         let mut steps = Vec::new();
         let memberships = &self.submitter.groups;
-        for membership in memberships {
+        for membership in memberships.iter() {
             let through = membership.through.and_then(|index| memberships.get(index));
             let reason = match through {
                 Some(step) => format!("through {}", shown(&step.group)),
@@ -221,7 +222,7 @@ impl<D: Directory> Explainer<'_, D> {
         let mut found: Vec<Arc<Entry>> = Vec::new();
         let identities = self.submitter.entry.iter().chain(self.submitter.groups.iter().map(|m| &m.group));
         for identity in identities {
-            for group in self.site.directory.groups_of(std::slice::from_ref(identity), kind).await? {
+            for group in self.site.lookup.directory.groups_of(std::slice::from_ref(identity), kind).await? {
                 if !found.iter().any(|known| known.dn == group.dn) {
                     found.push(group);
                 }
@@ -267,11 +268,11 @@ impl<D: Directory> Explainer<'_, D> {
             return Ok("it names a distribution list, which is never a delegate".to_owned());
         }
         let exists = match &grant.delegate {
-            Delegate::Dn(dn) => self.site.directory.by_dn(dn).await?.is_some(),
+            Delegate::Dn(dn) => self.site.lookup.directory.by_dn(dn).await?.is_some(),
             Delegate::Address(address) => {
-                !self.site.directory.by_address(std::slice::from_ref(address), None).await?.is_empty()
+                !self.site.lookup.directory.by_address(std::slice::from_ref(address), None).await?.is_empty()
             }
-            Delegate::Login(login) => self.site.directory.by_login(login, None).await?.is_some(),
+            Delegate::Login(login) => self.site.lookup.directory.by_login(login, None).await?.is_some(),
         };
         let reason = if exists {
             "it names neither the submitter nor a security group that the submitter is in"

@@ -52,6 +52,15 @@ pub struct Membership {
     pub through: Option<usize>,
 }
 
+/// Who logs in, as the directory has it.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Person {
+    /// The entry.
+    pub entry: Arc<Entry>,
+    /// The security groups that it is in, directly or through security groups alone.
+    pub groups: Arc<[Membership]>,
+}
+
 /// Who authenticated.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
 pub struct Submitter {
@@ -62,7 +71,7 @@ pub struct Submitter {
     /// Its `[[account]]`.
     pub account: Option<Arc<Account>>,
     /// The security groups that it is in, directly or through security groups alone.
-    pub groups: Vec<Membership>,
+    pub groups: Arc<[Membership]>,
 }
 
 impl Submitter {

@@ -321,11 +321,11 @@ fn no_grant_crosses_a_context() {
 fn any_identity_that_is_named_will_do() {
     // One address, primary of a group elsewhere and of one here: the grant names both.
     let rules = in_contexts(&["ou=a,dc=org", "ou=b,dc=org"]);
-    let mut submitter = submitter("uid=x,ou=a,dc=org", &[]);
-    for name in ["cn=g,ou=b,dc=org", "cn=g,ou=a,dc=org"] {
+    let groups = ["cn=g,ou=b,dc=org", "cn=g,ou=a,dc=org"].map(|name| {
         let group = Arc::new(group(name).mail(&["g@example.org"], &[]));
-        submitter.groups.push(Membership { group, through: None });
-    }
+        Membership { group, through: None }
+    });
+    let submitter = Submitter { groups: groups.into(), ..submitter("uid=x,ou=a,dc=org", &[]) };
     let principal = person("uid=p,ou=a,dc=org").grants(SendAs, "g@example.org");
     let standing = standing(&principal.grants[0], &principal, &submitter, &rules);
     assert_eq!(standing, Standing::Counts(dn("cn=g,ou=a,dc=org")));
@@ -502,7 +502,7 @@ fn an_answer_counts_only_with_the_address_in_it() {
     // A directory whose matching is looser than ours gives somebody with another address.
     let mut owners = Owners::default();
     let other = person("other").mail(&["\u{e4}@example.org"], &[]).grants(SendAs, "anna");
-    owners.insert(address("a@example.org"), vec![Arc::new(other)]);
+    owners.insert(address("a@example.org"), [Arc::new(other)].into());
     let facts = Facts { submitter: submitter("anna", &[]), owners };
     let relation = |text| relation(&address(text), &facts, &AddressRules::default(), &rules());
     assert_eq!(relation("a@example.org"), Some(Relation::Unknown));
@@ -604,7 +604,7 @@ fn the_submitter_s_addresses() {
     ] {
         let entry = Some(Arc::new(person("anna").mail(mail, &aliases)));
         let account = Some(Arc::new(account(&may_send)));
-        let submitter = Submitter { login: login.to_owned(), entry, account, groups: Vec::new() };
+        let submitter = Submitter { login: login.to_owned(), entry, account, groups: Default::default() };
         let mut addresses: Vec<_> = submitter.addresses().map(Address::to_string).collect();
         assert_eq!(submitter.primary().map(Address::to_string), addresses.first().cloned(), "{login}");
         let mut seen = std::collections::HashSet::new();

@@ -83,7 +83,8 @@ impl Scene {
     fn new() -> Self {
         let entry = Arc::new(company().swap_remove(0));
         let groups = vec![Membership { group: Arc::new(entry_of_team()), through: None }];
-        let submitter = Submitter { login: "anna".into(), entry: Some(entry), account: None, groups };
+        let submitter =
+            Submitter { login: "anna".into(), entry: Some(entry), account: None, groups: groups.into() };
         Self { rules: rules(), submitter, parameters: &[], body: Body::Unread }
     }
 

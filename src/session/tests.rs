@@ -3,7 +3,8 @@
 use super::*;
 use crate::address::Address;
 use crate::config::Accounts;
-use crate::directory::Groups;
+use crate::directory::lookup::{LookupRules, Resolver};
+use crate::directory::{Directory, Groups};
 use crate::dn::Dn;
 use crate::grant::{Account, Delegate, Entry, Grant, Right};
 
@@ -14,6 +15,9 @@ enum Directed {
     Fail,
     Panic,
 }
+
+/// What answers it.
+type Found = Resolver<Company>;
 
 /// A directory in which boss lets anna write on behalf.
 #[derive(Clone, Debug)]
@@ -64,33 +68,38 @@ impl Directory for Company {
     }
 }
 
-fn site(directed: Directed, mode: Mode) -> Site<Company> {
+fn site(directed: Directed, mode: Mode) -> Site<Found> {
     let watched =
         Account { login: "watched".into(), may_send: vec![], envelope: vec![], mode: Some(Mode::Observe) };
+    let rules = policy::tests::rules();
+    let lookup = LookupRules {
+        realms: vec![],
+        group_depth: 16,
+        addresses: rules.addresses.clone(),
+        grants: rules.grants.clone(),
+    };
     Site {
-        directory: Company(directed),
-        rules: policy::tests::rules(),
+        lookup: Resolver::new(Company(directed), lookup),
+        rules,
         accounts: Accounts::from_iter([watched]),
         mode,
         unauthenticated: Choice::Accept,
         contact: String::new(),
-        realms: vec![],
-        group_depth: 16,
     }
 }
 
-fn session(site: Site<Company>) -> (Session<Company>, watch::Sender<Arc<Site<Company>>>, Transactions) {
+fn session(site: Site<Found>) -> (Session<Found>, watch::Sender<Arc<Site<Found>>>, Transactions) {
     let (sender, receiver) = watch::channel(Arc::new(site));
     let transactions = Transactions::default();
     (Session::new(receiver, transactions.clone()), sender, transactions)
 }
 
-fn mail(session: &mut Session<Company>, login: Option<&str>) -> Outcome {
+fn mail(session: &mut Session<Found>, login: Option<&str>) -> Outcome {
     let envelope = Envelope::read([&b"<anna@example.org>"[..]].into_iter());
     session.mail(login.map(str::to_owned), envelope)
 }
 
-async fn message(session: &mut Session<Company>, login: &str, from: &str) -> Outcome {
+async fn message(session: &mut Session<Found>, login: &str, from: &str) -> Outcome {
     assert_eq!(mail(session, Some(login)), Outcome::Continue);
     session.header(b"From", from.as_bytes());
     session.end_of_header("4QID").await

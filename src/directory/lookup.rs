@@ -1,0 +1,98 @@
+//! What a decision asks of the directory: the person behind a login, and the owners of an address.
+//!
+//! [`Lookup`] is what messages ask. [`Resolver`] answers from a [`Directory`] by the rules of the site: realms,
+//! contexts, forms of addresses, nested groups. Whatever remembers answers stands in front of it and asks the same.
+
+use std::future::Future;
+use std::sync::Arc;
+
+use crate::address::{Address, AddressRules};
+use crate::directory::{Directory, Failure, MEMBERS_A_SEARCH, security_groups};
+use crate::dn::Dn;
+use crate::grant::{Entry, GrantRules, Person};
+
+/// The entries that hold an address, in any of its forms.
+pub type Holders = Arc<[Arc<Entry>]>;
+
+/// The two questions that messages raise.
+pub trait Lookup: Send + Sync {
+    /// Who logs in as `login` (the macro `{auth_authen}`); none if nobody does.
+    fn person(&self, login: &str) -> impl Future<Output = Result<Option<Person>, Failure>> + Send;
+
+    /// The principals that hold any form of the address; empty if there is none.
+    fn owners(&self, address: &Address) -> impl Future<Output = Result<Holders, Failure>> + Send;
+}
+
+/// What the configuration says of looking up.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct LookupRules {
+    /// `directory.realms`
+    pub realms: Vec<String>,
+    /// `directory.group_depth`
+    pub group_depth: usize,
+    /// The forms of addresses: `policy.recipient_delimiter` and `[domain_aliases]`.
+    pub addresses: AddressRules,
+    /// The subtrees: `[[context]]`.
+    pub grants: GrantRules,
+}
+
+/// Looks up in a directory, each time anew.
+#[derive(Debug)]
+pub struct Resolver<D> {
+    /// Who answers.
+    pub directory: D,
+    rules: LookupRules,
+}
+
+impl<D: Directory> Lookup for Resolver<D> {
+    async fn person(&self, login: &str) -> Result<Option<Person>, Failure> {
+        self.person_asking(login, MEMBERS_A_SEARCH).await
+    }
+
+    async fn owners(&self, address: &Address) -> Result<Holders, Failure> {
+        let forms = self.rules.addresses.candidates(address);
+        if forms.is_empty() {
+            return Ok(Holders::default());
+        }
+        Ok(self.directory.by_address(&forms, self.base_of(&forms)).await?.into())
+    }
+}
+
+impl<D: Directory> Resolver<D> {
+    /// A directory under these rules.
+    pub fn new(directory: D, rules: LookupRules) -> Self {
+        Self { directory, rules }
+    }
+
+    /// The person behind a login, asking for the groups of `batch` members at a time; asked one by one, the path to
+    /// each group is known.
+    pub async fn person_asking(&self, login: &str, batch: usize) -> Result<Option<Person>, Failure> {
+        let Some(entry) = self.entry(login).await? else { return Ok(None) };
+        let admits = |group: &Dn| self.rules.grants.share_context(&entry.dn, group);
+        let depth = self.rules.group_depth;
+        let groups = security_groups(&self.directory, &entry, depth, batch, admits).await?;
+        Ok(Some(Person { entry, groups: groups.into() }))
+    }
+
+    /// The entry of a login. Its realm is stripped if it is listed, and chooses the context.
+    async fn entry(&self, login: &str) -> Result<Option<Arc<Entry>>, Failure> {
+        let realm = login.rsplit_once('@');
+        let base = realm.and_then(|(_, realm)| self.rules.grants.base_for(realm));
+        let listed = |realm: &str| self.rules.realms.iter().any(|own| own.eq_ignore_ascii_case(realm));
+        let name = match realm {
+            Some((name, realm)) if listed(realm) => name,
+            Some(_) | None => login,
+        };
+        if name.is_empty() {
+            return Ok(None);
+        }
+        self.directory.by_login(name, base).await
+    }
+
+    /// The subtree in which all forms of an address are looked up, if one context claims their domains.
+    fn base_of(&self, forms: &[Address]) -> Option<&Dn> {
+        let mut bases = forms.iter().map(|form| self.rules.grants.base_for(form.domain()));
+        let first = bases.next()??;
+        bases.all(|base| base == Some(first)).then_some(first)
+    }
+}
