@@ -16,22 +16,27 @@ mod aliases;
 mod contexts;
 mod directory;
 mod fault;
+mod files;
 mod keys;
 mod later;
 mod listen;
 mod log;
 mod rules;
+mod server;
 mod syntax;
 mod table;
 mod unique;
+mod url;
 mod value;
 
 pub use accounts::Accounts;
 pub use directory::{DirectoryConfig, Source};
 pub use fault::{ConfigError, Fault, Problem};
+pub use files::{Password, PasswordError, read_password};
 pub use keys::{Known, Shape, TABLES};
 pub use listen::Listen;
 pub use log::{Level, Log, LogFormat};
+pub use server::{Bind, ClientFiles, Server, TlsFiles, Transport};
 
 use table::{Problems, Table};
 

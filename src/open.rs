@@ -19,6 +19,9 @@ pub enum OpenError {
     /// The directory's file.
     #[error(transparent)]
     Ldif(#[from] LdifError),
+    /// A server.
+    #[error("{0}: servers are not in this version yet")]
+    Server(String),
 }
 
 /// The directory that a configuration names.
@@ -66,6 +69,7 @@ fn backend(config: &Config) -> Result<Backend, OpenError> {
             found.doubtful().iter().for_each(|doubt| warn!("{doubt}"));
             Ok(Backend::File(found))
         }
+        Source::Server(server) => Err(OpenError::Server(server.to_string())),
     }
 }
 

@@ -1,21 +1,22 @@
 //! `[directory]`: where the entries are, and which attributes say what.
 
-use std::fs::{self, File};
-use std::io;
 use std::path::{Path, PathBuf};
 
-use super::fault::{Fault, quoted, why};
+use super::fault::{Fault, quoted};
+use super::files::readable;
+use super::server::{Keys, Reader, Server};
 use super::table::{Table, one_of};
-use super::value::{ATTRIBUTE, DN, FILE, FILTER, NAME, REALM, TIMEOUT, URL};
+use super::url::Location;
+use super::value::{ATTRIBUTE, DN, EVALUABLE_FILTER, FILTER, NAME, REALM, URL};
 use crate::directory::schema::{Member, PRESETS, Schema};
 use crate::dn::Dn;
 
 /// `[directory]`
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Eq, PartialEq)]
 pub struct DirectoryConfig {
     /// `directory.urls`
     pub source: Source,
-    /// `directory.base_dn`: what is outside does not count; none means all entries.
+    /// `directory.base_dn`: what is outside does not count; none means all entries, of a file alone.
     pub base_dn: Option<Dn>,
     /// `directory.preset` with `[directory.attributes]` and `[directory.filters]`.
     pub schema: Schema,
@@ -30,6 +31,8 @@ pub struct DirectoryConfig {
 pub enum Source {
     /// One LDIF file (RFC 2849); it was there and readable when the configuration was read.
     File(PathBuf),
+    /// An LDAP server.
+    Server(Server),
 }
 
 /// The preset without which none is named.
@@ -39,7 +42,7 @@ const DEFAULT_PRESET: &str = "delegation";
 const PROMISED_PRESETS: [&str; 5] = [DEFAULT_PRESET, "kopano", "active-directory", "kolab", "univention"];
 
 /// What `directory.urls` may be, in words that follow "allowed".
-const ONE_FILE: &str = r#"is one file: ["file:directory.ldif"]"#;
+const ONE_SOURCE: &str = r#"is one file, ["file:directory.ldif"], or one server, ["ldap://127.0.0.1:389"]"#;
 
 /// Groups in groups in groups end somewhere.
 const GROUP_DEPTH: usize = 16;
@@ -47,25 +50,26 @@ const GROUP_DEPTH: usize = 16;
 /// None: there is no such directory, which was noted. Relative paths start at `start`.
 pub(super) fn read(table: &Table<'_>, start: &Path) -> Option<DirectoryConfig> {
     let source = source(table, start);
-    let server_keys = server_keys(table);
-    if source.is_some() {
-        server_keys.into_iter().for_each(|key| refuse_for_file(table, key));
-    }
     let base_dn = table.text("base_dn", &DN);
-    let schema = schema(table);
+    let schema = schema(table, matches!(source, Some(Source::File(_))));
     let group_depth = table.number("group_depth", 0..=100).unwrap_or(GROUP_DEPTH);
     let realms = table.list("realms", &REALM).unwrap_or_default();
     Some(DirectoryConfig { source: source?, base_dn, schema: schema?, group_depth, realms })
 }
 
-/// The file, if it is one alone and can be read.
+/// The one file or server that `directory.urls` names, if it can be read.
 fn source(table: &Table<'_>, start: &Path) -> Option<Source> {
+    let keys = Keys::read(table);
     if !table.has("urls") {
-        table.complain("urls", Fault::Missing { allowed: ONE_FILE.to_owned() });
+        table.complain("urls", Fault::Missing { allowed: ONE_SOURCE.to_owned() });
     }
-    let urls = table.list("urls", &URL)?;
-    match file_of(&urls).and_then(|path| readable(start.join(path))) {
-        Ok(path) => Some(Source::File(path)),
+    match one(table.whole_list("urls", &URL)?) {
+        Ok(Location::File(path)) => {
+            keys.refuse(table);
+            let file = readable(start.join(path)).map_err(|fault| table.complain("urls", fault));
+            file.ok().map(Source::File)
+        }
+        Ok(server) => Reader { table, keys: &keys, start }.server(server).map(Source::Server),
         Err(fault) => {
             table.complain("urls", fault);
             None
@@ -73,67 +77,34 @@ fn source(table: &Table<'_>, start: &Path) -> Option<Source> {
     }
 }
 
-/// The path of the one file that the list names.
-fn file_of(urls: &[String]) -> Result<&str, Fault> {
-    let is_server =
-        |url: &&String| ["ldap:", "ldaps:", "ldapi:"].iter().any(|scheme| url.starts_with(scheme));
-    if let Some(url) = urls.iter().find(is_server) {
-        return Err(Fault::NotYet {
-            what: format!("{} is", quoted(url)),
-            instead: r#"this version reads the directory from a file only: "file:directory.ldif""#,
-        });
-    }
-    let found = match urls {
-        [url] => match url.strip_prefix("file:") {
-            Some(path) if !path.is_empty() => return Ok(path),
-            Some(_) | None => quoted(url),
-        },
-        [] => "an empty list".to_owned(),
-        [..] => format!("a list of {}", urls.len()),
+fn one(mut locations: Vec<Location>) -> Result<Location, Fault> {
+    let count = locations.len();
+    let files = locations.iter().filter(|location| matches!(location, Location::File(_))).count();
+    let (found, because) = match (locations.pop(), count) {
+        (Some(location), 1) => return Ok(location),
+        (None, _) => ("an empty list".to_owned(), None),
+        (Some(_), _) if files == 0 => {
+            let what = "failing over to another server is".to_owned();
+            return Err(Fault::NotYet {
+                what,
+                instead: r#"allowed is one server: ["ldap://127.0.0.1:389"]"#,
+            });
+        }
+        (Some(_), _) => (format!("a list of {count}"), Some("a file is alone".to_owned())),
     };
-    Err(Fault::NotAllowed { found, because: None, allowed: ONE_FILE.to_owned() })
+    Err(Fault::NotAllowed { found, because, allowed: ONE_SOURCE.to_owned() })
 }
 
-/// The path, if a file is there that this user may read.
-fn readable(path: PathBuf) -> Result<PathBuf, Fault> {
-    // Asked first, because opening a named pipe would wait for a writer.
-    let problem = match fs::metadata(&path) {
-        Ok(found) if found.is_file() => File::open(&path).err().map(|error| why(&error)),
-        Ok(_) => Some("is no file".to_owned()),
-        Err(error) if error.kind() == io::ErrorKind::InvalidInput => Some("is no path".to_owned()),
-        Err(error) => Some(why(&error)),
-    };
-    match problem {
-        Some(why) => Err(Fault::File { found: quoted(&path.to_string_lossy()), why }),
-        None => Ok(path),
-    }
-}
-
-/// The keys that ask something of an LDAP server. `start_tls` and `allow_plaintext` that are false ask nothing.
-fn server_keys<'k>(table: &Table<'_>) -> Vec<&'k str> {
-    let files = ["bind_password_file", "ca_file", "client_cert_file", "client_key_file"];
-    let files = files.into_iter().filter(|key| table.text(key, &FILE).is_some());
-    let flags = ["start_tls", "allow_plaintext"].into_iter().filter(|key| table.flag(key) == Some(true));
-    let bind = table.choice("bind", &[("simple", "bind"), ("external", "bind")]);
-    let bind_dn = table.text("bind_dn", &DN).map(|_| "bind_dn");
-    let timeout = table.text("timeout", &TIMEOUT).map(|_| "timeout");
-    files.chain(flags).chain(bind).chain(bind_dn).chain(timeout).collect()
-}
-
-fn refuse_for_file(table: &Table<'_>, key: &str) {
-    let what = "it is for LDAP servers, and directory.urls names a file; servers are".to_owned();
-    table.complain(key, Fault::NotYet { what, instead: "remove it" });
-}
-
-/// The preset with what overrides it.
-fn schema(table: &Table<'_>) -> Option<Schema> {
+/// The preset with what overrides it. Filters for a file must be such that we can evaluate them.
+fn schema(table: &Table<'_>, for_file: bool) -> Option<Schema> {
     // A preset that is wrong was noted; the default then stands in, so that the overrides are read all the same.
     let mut schema = preset(table).or_else(|| Schema::preset(DEFAULT_PRESET))?;
     override_attributes(&mut schema, &table.table("attributes"));
     let filters = table.table("filters");
-    override_with(&mut schema.person, filters.text("person", &FILTER));
-    override_with(&mut schema.principal, filters.text("principal", &FILTER));
-    override_with(&mut schema.security_group, filters.text("security_group", &FILTER));
+    let kind = if for_file { &EVALUABLE_FILTER } else { &FILTER };
+    override_with(&mut schema.person, filters.text("person", kind));
+    override_with(&mut schema.principal, filters.text("principal", kind));
+    override_with(&mut schema.security_group, filters.text("security_group", kind));
     Some(schema)
 }
 

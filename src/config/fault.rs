@@ -111,12 +111,14 @@ pub enum Fault {
         instead: &'static str,
     },
     /// A file that the configuration names.
-    #[error("{found} {why}; allowed is a file that this user may read")]
+    #[error("{found} {why}; allowed {allowed}")]
     File {
         /// Its path.
         found: String,
         /// What is wrong with it.
         why: String,
+        /// What it must be, with its verb.
+        allowed: &'static str,
     },
 }
 

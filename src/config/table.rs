@@ -118,13 +118,23 @@ impl<'d> Table<'d> {
 
     /// Reads a list of texts; those that are wrong are left out.
     pub(super) fn list<T>(&self, key: &str, kind: &Kind<T>) -> Option<Vec<T>> {
+        Some(self.texts(key, kind)?.into_iter().flatten().collect())
+    }
+
+    /// Reads a list of texts that counts as a whole: none if one of them is wrong.
+    pub(super) fn whole_list<T>(&self, key: &str, kind: &Kind<T>) -> Option<Vec<T>> {
+        self.texts(key, kind)?.into_iter().collect()
+    }
+
+    /// The texts of a list; none for each that is wrong.
+    fn texts<T>(&self, key: &str, kind: &Kind<T>) -> Option<Vec<Option<T>>> {
         let node = self.get(key)?;
         let Some(nodes) = node.get_ref().as_array() else {
             let allowed = format!("are lists, in square brackets, of {}", kind.allowed);
             self.report(key, node, not_allowed(node.get_ref(), allowed));
             return None;
         };
-        Some(nodes.iter().filter_map(|node| self.read_text(key, node, kind)).collect())
+        Some(nodes.iter().map(|node| self.read_text(key, node, kind)).collect())
     }
 
     /// Reads one of some words.

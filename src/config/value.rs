@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Listen;
+use super::url::{self, Location};
 use crate::address::{Address, AddressError, Pattern, canonical_domain};
 use crate::directory::filter::Filter;
 use crate::dn::Dn;
@@ -41,8 +42,10 @@ pub(super) static SOCKET_MODE: Kind<u32> =
     Kind { allowed: r#"octal digits in quotes, from "0000" to "0777""#, read: socket_mode };
 pub(super) static HOST_PORT: Kind<(String, u16)> =
     Kind { allowed: r#""HOST:PORT", "[::1]:PORT""#, read: host_port };
-pub(super) static URL: Kind<String> =
-    Kind { allowed: r#"addresses such as "file:directory.ldif""#, read: |text| plain(text, |_| true) };
+pub(super) static URL: Kind<Location> = Kind {
+    allowed: r#""file:PATH", "ldap://HOST:PORT", "ldaps://HOST:PORT", "ldapi://%2FPATH" (a port may be left out)"#,
+    read: url::read,
+};
 pub(super) static FILE: Kind<PathBuf> =
     Kind { allowed: "paths of files", read: |text| plain(text, |_| true).map(PathBuf::from) };
 pub(super) static DN: Kind<Dn> =
@@ -51,6 +54,8 @@ pub(super) static ATTRIBUTE: Kind<String> =
     Kind { allowed: r#"names of attributes, such as "mail""#, read: attribute };
 pub(super) static FILTER: Kind<Filter> =
     Kind { allowed: r#"filters of RFC 4515, such as "(objectClass=person)""#, read: filter };
+/// Filters that a file is searched with.
+pub(super) static EVALUABLE_FILTER: Kind<Filter> = Kind { allowed: FILTER.allowed, read: evaluable };
 pub(super) static REALM: Kind<String> = Kind {
     allowed: r#"realms without "@", such as "example.org""#,
     read: |text| plain(text, |c| !c.is_whitespace() && c != '@'),
@@ -97,7 +102,7 @@ const SECOND: Duration = Duration::from_secs(1);
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// The longest path of a socket, in octets: `sun_path` holds 108, one of them the closing NUL (unix(7)).
-const SOCKET_PATH: usize = 107;
+pub(super) const SOCKET_PATH: usize = 107;
 
 /// The longest `denied.contact`, in octets: a line of an SMTP reply holds 512 (RFC 5321 section 4.5.3.1.5), and the
 /// address comes before it.
@@ -117,20 +122,25 @@ fn listen(text: &str) -> Result<Listen, Wrong> {
 }
 
 /// `HOST:PORT`, where an IPv6 address stands in brackets (RFC 3986 section 3.2.2).
-fn host_port(text: &str) -> Result<(String, u16), Wrong> {
+pub(super) fn host_port(text: &str) -> Result<(String, u16), Wrong> {
     let (host, port) = text.rsplit_once(':').ok_or(Wrong::Form)?;
     let port = whole_number(port).and_then(|port| u16::try_from(port).ok()).filter(|port| *port > 0);
     let port = port.ok_or_else(|| Wrong::Because("ports go from 1 to 65535".to_owned()))?;
+    Ok((self::host(host)?, port))
+}
+
+/// A name or an IP address, where an IPv6 address stands in brackets.
+pub(super) fn host(host: &str) -> Result<String, Wrong> {
     if let Some(inner) = host.strip_prefix('[').and_then(|host| host.strip_suffix(']')) {
         let address: Ipv6Addr =
             inner.parse().map_err(|_| Wrong::Because("it is no IPv6 address".to_owned()))?;
-        return Ok((address.to_string(), port));
+        return Ok(address.to_string());
     }
     let all_numeric = host.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     if all_numeric && host.parse::<IpAddr>().is_err() {
         return Err(Wrong::Because("it is no IPv4 address".to_owned()));
     }
-    Ok((domain(host)?, port))
+    domain(host)
 }
 
 fn socket_mode(text: &str) -> Result<u32, Wrong> {
@@ -173,10 +183,14 @@ fn is_numeric_oid(text: &str) -> bool {
     text.contains('.') && text.split('.').all(|arc| whole_number(arc).is_some())
 }
 
-/// A filter that can be evaluated on a file, which is the only directory of this version.
 fn filter(text: &str) -> Result<Filter, Wrong> {
-    let filter = Filter::parse(text).and_then(|filter| filter.evaluable().map(|()| filter));
-    filter.map_err(|error| Wrong::Because(error.to_string()))
+    Filter::parse(text).map_err(|error| Wrong::Because(error.to_string()))
+}
+
+/// A filter that can be evaluated on a file; servers know more rules than we do.
+fn evaluable(text: &str) -> Result<Filter, Wrong> {
+    let filter = filter(text)?;
+    filter.evaluable().map(|()| filter).map_err(|error| Wrong::Because(error.to_string()))
 }
 
 /// Only what can stand in a dot-atom can part an extension from it; letters, digits and quotes are refused because
@@ -222,7 +236,7 @@ fn copy_address(text: &str) -> Result<String, Wrong> {
 }
 
 /// A text that is not empty, on one line, without white space around it.
-fn plain(text: &str, fits: impl Fn(char) -> bool) -> Result<String, Wrong> {
+pub(super) fn plain(text: &str, fits: impl Fn(char) -> bool) -> Result<String, Wrong> {
     let plain = !text.is_empty() && text.trim() == text && !text.chars().any(crate::address::is_forbidden);
     if plain && text.chars().all(fits) { Ok(text.to_owned()) } else { Err(Wrong::Form) }
 }
