@@ -13,6 +13,7 @@ use crate::policy::{Choice, Rules};
 
 mod accounts;
 mod aliases;
+mod cache;
 mod contexts;
 mod directory;
 mod fault;
@@ -30,6 +31,7 @@ mod url;
 mod value;
 
 pub use accounts::Accounts;
+pub use cache::CacheConfig;
 pub use directory::{DirectoryConfig, Source};
 pub use fault::{ConfigError, Fault, Problem};
 pub use files::{Password, PasswordError, read_password};
@@ -52,6 +54,8 @@ pub struct Config {
     pub unauthenticated: Choice,
     /// `[directory]`
     pub directory: DirectoryConfig,
+    /// `[cache]`
+    pub cache: CacheConfig,
     /// What decides: `[policy]`, `[envelope]`, `[delegation]`, `[[context]]`, `[domain_aliases]`.
     pub rules: Rules,
     /// `policy.mode`, for everybody whose `[[account]]` does not say otherwise.
@@ -108,10 +112,13 @@ impl Config {
         let base = file.parent().unwrap_or(Path::new(""));
         let directory = directory::read(&root.table("directory"), base);
         let rules = rules::read(root, directory.as_ref());
+        let source = directory.as_ref().map(|directory| &directory.source);
+        let cache = cache::read(&root.table("cache"), source);
         let config = Self {
             listen: listen::read(root),
             unauthenticated: root.choice("unauthenticated", &rules::CHOICES).unwrap_or(Choice::Accept),
             directory: directory?,
+            cache,
             rules,
             mode: root.table("policy").choice("mode", &accounts::MODES).unwrap_or(Mode::Enforce),
             accounts: accounts::read(root),

@@ -2,6 +2,7 @@
 //! file that is shipped.
 //!
 //! `tests/config/*.toml` are bad examples. The lines that start with `#>` are what the program says of that file.
+//! Besides them lie files that configurations name.
 
 #![allow(
     clippy::expect_used,
@@ -14,10 +15,12 @@
 
 use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use delegation_milter::address::{Address, Pattern};
 use delegation_milter::config::{
-    Config, ConfigError, Known, Level, Listen, LogFormat, Shape, Source, TABLES,
+    Bind, CacheConfig, ClientFiles, Config, ConfigError, Known, Level, Listen, LogFormat, Server, Shape,
+    Source, TABLES, TlsFiles, Transport,
 };
 use delegation_milter::directory::filter::Filter;
 use delegation_milter::directory::schema::{Member, Schema};
@@ -28,7 +31,7 @@ use proptest::prelude::*;
 
 const SHIPPED: &str = include_str!("../conf/delegation-milter.toml");
 
-/// Where the bad examples are, and the LDIF file that they name.
+/// Where the bad examples are, and the files that they name.
 fn examples() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/config")
 }
@@ -185,6 +188,10 @@ const CHANGES: &[Change] = &[
     ("directory.filters.person", r#""(a=1)""#, |c| Some(&c.directory.schema.person) == Filter::parse("(a=1)").ok().as_ref()),
     ("directory.filters.principal", r#""(a=2)""#, |c| Some(&c.directory.schema.principal) == Filter::parse("(a=2)").ok().as_ref()),
     ("directory.filters.security_group", r#""(a=3)""#, |c| Some(&c.directory.schema.security_group) == Filter::parse("(a=3)").ok().as_ref()),
+    ("cache.ttl", r#""10m""#, |c| c.cache.ttl == Duration::from_secs(600)),
+    ("cache.negative_ttl", r#""0s""#, |c| c.cache.negative_ttl == Duration::ZERO),
+    ("cache.stale", r#""1d""#, |c| c.cache.stale == Duration::from_secs(86_400)),
+    ("cache.capacity", "1", |c| c.cache.capacity == 1),
     ("delegation.enabled", "true", |c| c.rules.grants.enabled),
     ("delegation.decided_by", r#""context""#, |c| c.rules.grants.decided_by == DecidedBy::Context),
     ("delegation.decided_by", r#""server""#, |c| c.rules.grants.decided_by == DecidedBy::Server),
@@ -226,11 +233,9 @@ const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("directory.preset", r#""delegation""#),
     ("directory.start_tls", "false"),
     ("directory.allow_plaintext", "false"),
-    ("cache.ttl", r#""10m""#),
-    ("cache.negative_ttl", r#""0s""#),
-    ("cache.stale", r#""0s""#),
-    ("cache.capacity", "1"),
     ("cache.watch", "false"),
+    // A file is read once: there is nothing to watch.
+    ("cache.watch", "true"),
     ("policy.on_behalf_display", r#""none""#),
     ("denied.action", r#""reject""#),
     ("scheduling.enabled", "false"),
@@ -240,8 +245,8 @@ const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("sent_copy.send_as", "false"),
 ];
 
-/// Keys that no value makes acceptable in this version; `tests/config` has what is said of them.
-const TOO_EARLY: &[&str] = &[
+/// Keys that ask something of a server; `SERVERS` has what they change, `tests/config` what is said if there is none.
+const FOR_SERVERS: &[&str] = &[
     "directory.bind_dn",
     "directory.bind_password_file",
     "directory.bind",
@@ -249,10 +254,10 @@ const TOO_EARLY: &[&str] = &[
     "directory.client_key_file",
     "directory.ca_file",
     "directory.timeout",
-    "denied.relay",
-    "sent_copy.address",
-    "metrics.listen",
 ];
+
+/// Keys that no value makes acceptable in this version; `tests/config` has what is said of them.
+const TOO_EARLY: &[&str] = &["denied.relay", "sent_copy.address", "metrics.listen"];
 
 /// The forms under which an address is looked up.
 fn forms(config: &Config, address: &str) -> Vec<String> {
@@ -283,11 +288,14 @@ fn no_key_is_forgotten_here() {
     let changes = CHANGES.iter().map(|(path, ..)| *path);
     let covered: Vec<_> = changes
         .chain(WITHOUT_EFFECT.iter().map(|(path, _)| *path))
-        .chain(TOO_EARLY.iter().copied())
+        .chain(FOR_SERVERS.iter().chain(TOO_EARLY).copied())
         .collect();
     let forgotten: Vec<_> =
         known_keys().into_iter().filter(|path| !covered.contains(&path.as_str())).collect();
     assert_eq!(forgotten, [""; 0]);
+    let written = |key: &str| SERVERS.iter().any(|(lines, ..)| lines.contains(&format!("{key} = ")));
+    let forgotten: Vec<_> = FOR_SERVERS.iter().filter(|path| !written(&path["directory.".len()..])).collect();
+    assert_eq!(forgotten, [&""; 0]);
 }
 
 #[test]
@@ -299,6 +307,9 @@ fn the_smallest_file_has_the_defaults() {
     assert_eq!((config.directory.base_dn, config.directory.group_depth), (None, 16));
     assert_eq!(config.directory.realms, [""; 0]);
     assert_eq!(Some(config.directory.schema), Schema::preset("delegation"));
+    let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3_600));
+    let cache = CacheConfig { ttl: 5 * minute, negative_ttl: minute / 2, stale: hour, capacity: 100_000 };
+    assert_eq!(config.cache, cache);
     assert_eq!((config.mode, config.contact.as_str()), (Mode::Enforce, ""));
     assert_eq!((config.log.format, config.log.level), (LogFormat::Text, Level::Info));
     assert_eq!(config.accounts.iter().count(), 0);
@@ -339,6 +350,176 @@ fn contexts_may_lie_within_each_other() {
     let names: Vec<_> = rules.contexts.iter().map(|context| context.name.as_str()).collect();
     assert_eq!(names, ["acme", "lab"]);
     assert_eq!(rules.base_for("LAB.example"), Dn::parse("ou=lab,ou=acme,dc=org").ok().as_ref());
+}
+
+// Servers
+
+/// Lines of `[directory]` besides the base; the server's transport, as whom to log in, and the timeout in seconds.
+type ServerCase = (&'static str, fn() -> Transport, fn() -> Bind, u64);
+
+const SERVERS: &[ServerCase] = &[
+    (r#"urls = ["ldap://127.0.0.1"]"#, || plain("127.0.0.1", 389), || Bind::Anonymous, 5),
+    ("urls = ['ldap://[::1]:3890/']\nstart_tls = false", || plain("::1", 3890), || Bind::Anonymous, 5),
+    (
+        "urls = ['LDAP://Ldap.Example.ORG']\nbind = 'simple'",
+        || plain("ldap.example.org", 389),
+        || Bind::Anonymous,
+        5,
+    ),
+    // A password stays on this machine.
+    (
+        "urls = ['ldap://127.9.9.9:1']\nbind_dn = 'cn=Milter, dc=org'\nbind_password_file = 'ldap.password'",
+        || plain("127.9.9.9", 1),
+        simple,
+        5,
+    ),
+    (
+        "urls = ['ldap://[::1]']\nbind_dn = 'cn=Milter, dc=org'\nbind_password_file = 'ldap.password'",
+        || plain("::1", 389),
+        simple,
+        5,
+    ),
+    (
+        "urls = ['ldap://LOCALHOST']\nbind_dn = 'cn=Milter, dc=org'\nbind_password_file = 'ldap.password'",
+        || plain("localhost", 389),
+        simple,
+        5,
+    ),
+    // It leaves it.
+    (
+        "urls = ['ldap://ldap.example.org']\nallow_plaintext = true\n\
+         bind_dn = 'cn=Milter, dc=org'\nbind_password_file = 'ldap.password'",
+        || plain("ldap.example.org", 389),
+        simple,
+        5,
+    ),
+    (
+        "urls = ['ldap://ldap.example.org']\nstart_tls = true\nca_file = 'ca.pem'\n\
+         bind_dn = 'cn=Milter, dc=org'\nbind_password_file = 'ldap.password'",
+        || Transport::StartTls { host: "ldap.example.org".to_owned(), port: 389, tls: tls(None) },
+        simple,
+        5,
+    ),
+    (
+        "urls = ['ldaps://10.0.0.1']\nca_file = 'ca.pem'\n\
+         bind_dn = 'cn=Milter, dc=org'\nbind_password_file = 'ldap.password'",
+        || Transport::Ldaps { host: "10.0.0.1".to_owned(), port: 636, tls: tls(None) },
+        simple,
+        5,
+    ),
+    // A client's certificate, with and without its name.
+    (
+        "urls = ['ldaps://bücher.example:6360']\nca_file = 'ca.pem'\nclient_cert_file = 'client.pem'\n\
+         client_key_file = 'client.key'\nbind = 'external'",
+        || Transport::Ldaps { host: "xn--bcher-kva.example".to_owned(), port: 6360, tls: tls(client()) },
+        || Bind::External,
+        5,
+    ),
+    (
+        "urls = ['ldap://localhost']\nstart_tls = true\nca_file = 'ca.pem'\nclient_cert_file = 'client.pem'\n\
+         client_key_file = 'client.key'\nallow_plaintext = true",
+        || Transport::StartTls { host: "localhost".to_owned(), port: 389, tls: tls(client()) },
+        || Bind::Anonymous,
+        5,
+    ),
+    // Sockets.
+    ("urls = ['ldapi:///']\nbind = 'external'", || socket("/var/run/slapd/ldapi"), || Bind::External, 5),
+    ("urls = ['ldapi://']\ntimeout = '25s'", || socket("/var/run/slapd/ldapi"), || Bind::Anonymous, 25),
+    (
+        "urls = ['ldapi://%2Ftmp%2fa%20b%25/']\nbind_dn = 'cn=Milter, dc=org'\nbind_password_file = 'ldap.password'",
+        || socket("/tmp/a b%"),
+        simple,
+        5,
+    ),
+];
+
+fn plain(host: &str, port: u16) -> Transport {
+    Transport::Plain { host: host.to_owned(), port }
+}
+
+fn socket(path: &str) -> Transport {
+    Transport::Ldapi { path: path.into() }
+}
+
+fn tls(client: Option<ClientFiles>) -> TlsFiles {
+    TlsFiles { ca_file: examples().join("ca.pem"), client }
+}
+
+fn client() -> Option<ClientFiles> {
+    let file = |name| examples().join(name);
+    Some(ClientFiles { certificate: file("client.pem"), key: file("client.key") })
+}
+
+fn simple() -> Bind {
+    Bind::Simple { dn: "cn=Milter, dc=org".to_owned(), password_file: examples().join("ldap.password") }
+}
+
+/// The server of a file with these lines in `[directory]`.
+fn server(lines: &str) -> Server {
+    server_of(&format!("[directory]\nbase_dn = \"dc=org\"\n{lines}\n"))
+}
+
+fn server_of(text: &str) -> Server {
+    match config(text).directory.source {
+        Source::Server(server) => server,
+        Source::File(file) => panic!("{text}: {}", file.display()),
+    }
+}
+
+#[test]
+fn servers_are_read() {
+    for (lines, transport, bind, seconds) in SERVERS {
+        let timeout = Duration::from_secs(*seconds);
+        assert_eq!(server(lines), Server { transport: transport(), bind: bind(), timeout }, "{lines}");
+    }
+}
+
+#[test]
+fn servers_may_have_all_keys() {
+    let Transport::StartTls { tls: found, .. } = server_of(&full_of_servers()).transport else {
+        panic!("start_tls is set");
+    };
+    assert_eq!(found, tls(client()));
+}
+
+#[test]
+fn servers_are_named_as_administrators_write_them() {
+    for (url, name) in [
+        ("ldap://LDAP.example.org/", "ldap://ldap.example.org:389"),
+        ("ldap://[2001:DB8:0::1]", "ldap://[2001:db8::1]:389"),
+        ("ldapi:///", "ldapi://%2Fvar%2Frun%2Fslapd%2Fldapi"),
+        ("ldapi://%2Frun%2Fslapd%2Fldapi", "ldapi://%2Frun%2Fslapd%2Fldapi"),
+    ] {
+        assert_eq!(server(&format!("urls = ['{url}']")).to_string(), name);
+    }
+    for (url, more, name) in [
+        ("ldap://127.0.0.1", "start_tls = true", "ldap://127.0.0.1:389"),
+        ("ldaps://127.0.0.1", "", "ldaps://127.0.0.1:636"),
+    ] {
+        assert_eq!(server(&format!("urls = ['{url}']\nca_file = 'ca.pem'\n{more}")).to_string(), name);
+    }
+}
+
+#[test]
+fn the_authorities_of_the_system_are_trusted_by_default() {
+    const BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
+    let text = "[directory]\nbase_dn = 'dc=org'\nurls = ['ldaps://127.0.0.1']";
+    if Path::new(BUNDLE).is_file() {
+        let tls = TlsFiles { ca_file: BUNDLE.into(), client: None };
+        let transport = Transport::Ldaps { host: "127.0.0.1".to_owned(), port: 636, tls };
+        assert_eq!(server("urls = ['ldaps://127.0.0.1']").transport, transport);
+    } else {
+        let missing = format!("1: directory.ca_file: \"{BUNDLE}\" does not exist; ");
+        assert!(messages(text)[0].starts_with(&missing), "{:?}", messages(text));
+    }
+}
+
+#[test]
+fn servers_know_more_filters_than_we_do() {
+    let text = "[directory]\nurls = ['ldap://127.0.0.1']\nbase_dn = 'dc=org'\n\
+                [directory.filters]\nperson = '(cn:caseExactMatch:=Anna)'";
+    let filter = Filter::parse("(cn:caseExactMatch:=Anna)").unwrap();
+    assert_eq!(config(text).directory.schema.person, filter);
 }
 
 // The shipped file
@@ -440,12 +621,17 @@ fn the_shipped_file_shows_the_defaults() {
     }
 }
 
-/// The error is that the keys ask for what is not in this version, and nothing else.
+/// The error is that the keys ask for a server or for what is not in this version, and nothing else.
 fn is_too_early(error: &ConfigError, keys: &[String]) {
     for message in error.to_string().lines() {
-        assert!(message.contains("not in this version yet; "), "{message}");
-        assert!(keys.iter().any(|key| message.contains(&format!(": {key}: "))), "{message}");
-        assert!(keys.iter().all(|key| TOO_EARLY.contains(&key.as_str())), "{message}");
+        let key = keys.iter().find(|key| message.contains(&format!(": {key}: ")));
+        let key = key.unwrap_or_else(|| panic!("{message}")).as_str();
+        assert_eq!(message.contains("not in this version yet; "), TOO_EARLY.contains(&key), "{message}");
+        assert_eq!(
+            message.contains("directory.urls names a file; "),
+            FOR_SERVERS.contains(&key),
+            "{message}"
+        );
     }
 }
 
@@ -464,9 +650,9 @@ fn the_examples_of_the_shipped_file_are_good() {
 #[test]
 fn the_shipped_file_is_good_or_too_early_when_everything_is_set() {
     let error = parse(&uncomment(&shipped(), |_, _| true)).expect_err("some keys are too early");
-    let keys: Vec<_> = TOO_EARLY.iter().map(|key| (*key).to_owned()).collect();
+    let keys: Vec<_> = FOR_SERVERS.iter().chain(TOO_EARLY).map(|key| (*key).to_owned()).collect();
     is_too_early(&error, &keys);
-    assert_eq!(error.to_string().lines().count(), TOO_EARLY.len());
+    assert_eq!(error.to_string().lines().count(), keys.len());
 }
 
 // Anything at all
@@ -504,6 +690,7 @@ fn soup() -> impl Strategy<Value = String> {
     ];
     let values = [
         "\"file:directory.ldif\"",
+        "\"ldap://127.0.0.1\"",
         "\"enforce\"",
         "1979-05-27",
         "[\"a\"]",
@@ -559,9 +746,20 @@ fn slipped(text: &str, slip: &Slip) -> String {
 /// The shipped file with everything set that this version can do, and without comments.
 fn full() -> String {
     let text = uncomment(&shipped(), |_, line| {
-        !TOO_EARLY.iter().any(|path| line.starts_with(&format!("#{} = ", path.rsplit('.').next().unwrap())))
+        !FOR_SERVERS
+            .iter()
+            .chain(TOO_EARLY)
+            .any(|path| line.starts_with(&format!("#{} = ", path.rsplit('.').next().unwrap())))
     });
     text.lines().filter(|line| !line.starts_with('#')).map(|line| format!("{line}\n")).collect()
+}
+
+/// A file with every key of a server.
+fn full_of_servers() -> String {
+    "[directory]\nurls = ['ldap://ldap.example.org:389/']\nbase_dn = 'dc=org'\nbind = 'simple'\nbind_dn = 'cn=a'\n\
+     bind_password_file = 'ldap.password'\nstart_tls = true\nca_file = 'ca.pem'\nclient_cert_file = 'client.pem'\n\
+     client_key_file = 'client.key'\nallow_plaintext = false\ntimeout = '5s'\n[cache]\nwatch = false\n"
+        .to_owned()
 }
 
 proptest! {
@@ -576,7 +774,8 @@ proptest! {
     }
 
     #[test]
-    fn slips_are_told_well(slips in prop::collection::vec(slip(), 1..5)) {
-        is_told_well(&slips.iter().fold(full(), |text, slip| slipped(&text, slip)))?;
+    fn slips_are_told_well(slips in prop::collection::vec(slip(), 1..5), server in any::<bool>()) {
+        let full = if server { full_of_servers() } else { full() };
+        is_told_well(&slips.iter().fold(full, |text, slip| slipped(&text, slip)))?;
     }
 }

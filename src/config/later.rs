@@ -3,24 +3,14 @@
 
 use super::fault::Fault;
 use super::table::Table;
-use super::value::{BODY_SIZE, COPY_ADDRESS, HOST_PORT, NEGATIVE_TTL, STALE, TTL};
+use super::value::{BODY_SIZE, COPY_ADDRESS, HOST_PORT};
 
 pub(super) fn check(root: &Table<'_>) {
-    cache(&root.table("cache"));
     on_behalf_display(&root.table("policy"));
     denied(&root.table("denied"));
     scheduling(&root.table("scheduling"));
     sent_copy(&root.table("sent_copy"));
     metrics(&root.table("metrics"));
-}
-
-/// A file is held in memory as it is: there is nothing to cache, now or later.
-fn cache(table: &Table<'_>) {
-    table.text("ttl", &TTL);
-    table.text("negative_ttl", &NEGATIVE_TTL);
-    table.text("stale", &STALE);
-    table.number("capacity", 1..=100_000_000);
-    table.flag("watch");
 }
 
 fn on_behalf_display(table: &Table<'_>) {
