@@ -500,9 +500,11 @@ fn servers_are_named_as_administrators_write_them() {
     }
 }
 
+/// The authorities that Debian trusts.
+const BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
+
 #[test]
 fn the_authorities_of_the_system_are_trusted_by_default() {
-    const BUNDLE: &str = "/etc/ssl/certs/ca-certificates.crt";
     let text = "[directory]\nbase_dn = 'dc=org'\nurls = ['ldaps://127.0.0.1']";
     if Path::new(BUNDLE).is_file() {
         let tls = TlsFiles { ca_file: BUNDLE.into(), client: None };
@@ -619,6 +621,28 @@ fn the_shipped_file_shows_the_defaults() {
             Err(error) => is_too_early(&error, &[line.path()]),
         }
     }
+}
+
+#[test]
+fn the_shipped_file_shows_the_defaults_of_servers() {
+    let server = r#"urls = ["ldap://127.0.0.1:389"]"#;
+    let text = shipped().replace(r#"urls = ["file:directory.ldif"]"#, server);
+    let text = uncomment(&text, |_, line| line == r#"#base_dn = "dc=example,dc=org""#);
+    let as_shipped = format!("{:?}", config(&text));
+    let mut seen = Vec::new();
+    for line in lines_of(&text).iter().filter(|line| ["directory", "cache"].contains(&line.table)) {
+        let own = line.is_commented && !line.says.contains("No default");
+        // The one that means nothing without TLS.
+        if own && line.key != "ca_file" {
+            let config = config(&uncomment(&text, |number, _| number == line.number));
+            assert_eq!(format!("{config:?}"), as_shipped, "{}", line.path());
+            seen.push(line.key);
+        }
+    }
+    for key in ["bind", "start_tls", "allow_plaintext", "timeout", "ttl", "watch"] {
+        assert!(seen.contains(&key), "{key} in {seen:?}");
+    }
+    assert!(text.contains(&format!("\n#ca_file = \"{BUNDLE}\"\n")));
 }
 
 /// The error is that the keys ask for a server or for what is not in this version, and nothing else.

@@ -91,3 +91,103 @@ fn socket(encoded: &str) -> Result<PathBuf, Wrong> {
     }
     Ok(path.into())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::server::{TlsFiles, Transport};
+    use super::*;
+
+    fn ldap(host: &str, port: u16) -> Option<Location> {
+        Some(Location::Ldap { host: host.to_owned(), port })
+    }
+
+    fn ldapi(path: &str) -> Option<Location> {
+        Some(Location::Ldapi { path: path.into() })
+    }
+
+    #[test]
+    fn locations() {
+        for (text, location) in [
+            ("file:directory.ldif", Some(Location::File("directory.ldif".to_owned()))),
+            ("file:///srv/directory.ldif", Some(Location::File("///srv/directory.ldif".to_owned()))),
+            ("ldap://a", ldap("a", 389)),
+            ("ldap://A.example./", None),
+            ("ldap://a:1/", ldap("a", 1)),
+            ("LDAP://[::FFFF:127.0.0.1]", ldap("::ffff:127.0.0.1", 389)),
+            ("LDAPS://a", Some(Location::Ldaps { host: "a".to_owned(), port: 636 })),
+            ("ldap://a:", None),
+            ("ldap://:389", None),
+            ("ldap://a:65536", None),
+            ("ldap://a:389:389", None),
+            ("ldap://[::1", None),
+            ("ldap://[::1]389", None),
+            ("ldap://[a]", None),
+            ("ldap://a b", None),
+            ("ldap://a%2Eb", None),
+            ("ldap://a//", None),
+            ("ldap://a/dc=org", None),
+            ("ldap://a#b", None),
+            ("ldap://a?", None),
+            ("ldap:", None),
+            ("ldap:///", None),
+            ("ldap://", None),
+            (" ldap://a", None),
+            ("ldap://a\n", None),
+            ("cldap://a", None),
+            ("ldapi://%2Frun%2fa%3A1", ldapi("/run/a:1")),
+            ("ldapi://%2Fa%2520b", ldapi("/a%20b")),
+            ("ldapi://%2Fa%00", None),
+            ("ldapi://%2Fa%0A", None),
+            ("ldapi://%2Fa%FF", None),
+            ("ldapi://%2Fa%2", None),
+            ("ldapi://%2Fa%+1", None),
+            ("ldapi://%2Fa/b", None),
+            ("ldapi://%2Fa%20", None),
+            ("ldapi:///%2Fa", None),
+        ] {
+            assert_eq!(read(text).ok(), location, "{text:?}");
+        }
+        let longest = "x".repeat(106);
+        assert_eq!(read(&format!("ldapi://%2F{longest}")).ok(), ldapi(&format!("/{longest}")));
+        assert_eq!(read(&format!("ldapi://%2F{longest}x")).ok(), None);
+    }
+
+    /// What a configuration makes of it; none of a file.
+    fn transport(location: Location) -> Option<Transport> {
+        let tls = TlsFiles { ca_file: "ca.pem".into(), client: None };
+        match location {
+            Location::File(_) => None,
+            Location::Ldap { host, port } => Some(Transport::Plain { host, port }),
+            Location::Ldaps { host, port } => Some(Transport::Ldaps { host, port, tls }),
+            Location::Ldapi { path } => Some(Transport::Ldapi { path }),
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_panics(text in any::<String>(), scheme in "(file:|ldap://|ldaps://|ldapi://)") {
+            let _ = (read(&text), read(&format!("{scheme}{text}")));
+        }
+
+        #[test]
+        fn servers_read_back(
+            text in "ldaps?://([a-zü]{1,3}(\\.[a-z0-9-]{1,2})?|\\[::[0-9a-f]{1,4}\\]|127(\\.[0-9]{1,3}){3})(:[0-9]{1,5})?/?"
+        ) {
+            if let Ok(location) = read(&text) {
+                let name = transport(location.clone()).map(|transport| transport.to_string());
+                prop_assert_eq!(name.and_then(|name| read(&name).ok()), Some(location));
+            }
+        }
+
+        #[test]
+        fn sockets_read_back(path in "/\\PC{0,25}") {
+            let name = Transport::Ldapi { path: path.clone().into() }.to_string();
+            prop_assert!(name.is_ascii());
+            // White space at the end and characters that mislead are refused, as everywhere.
+            let expected = plain(&path, |_| true).ok().map(|path| Location::Ldapi { path: path.into() });
+            prop_assert_eq!(read(&name).ok(), expected);
+        }
+    }
+}
