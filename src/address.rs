@@ -115,6 +115,17 @@ impl Address {
         self.domain.starts_with('[')
     }
 
+    /// How a directory may have it: with its domain in A-labels, and in U-labels (RFC 5890 section 2.3.2.1).
+    pub fn spellings(&self) -> Vec<String> {
+        let mut spellings = vec![self.to_string()];
+        let (unicode, valid) = idna::domain_to_unicode(&self.domain);
+        if valid.is_ok() && *unicode != *self.domain {
+            let in_unicode = Self { domain: unicode.into(), ..self.clone() };
+            spellings.push(in_unicode.to_string());
+        }
+        spellings
+    }
+
     /// The address without its extension, as Postfix finds it (`recipient_delimiter`, `split_addr(3)`): from the
     /// first of the `delimiters` on, if something stands before it. Only where the local part needs no quotes.
     pub fn without_extension(&self, delimiters: &str) -> Option<Self> {

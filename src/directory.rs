@@ -14,7 +14,9 @@ use crate::grant::{Entry, Membership};
 
 pub mod entry;
 pub mod filter;
+pub mod ldap;
 pub mod ldif;
+pub mod login;
 pub mod lookup;
 pub mod record;
 pub mod schema;

@@ -14,8 +14,8 @@ use unicode_normalization::UnicodeNormalization;
 #[error("it is not a distinguished name (RFC 4514)")]
 pub struct DnError;
 
-/// A distinguished name; equality is that of the directory, not of the bytes.
-#[derive(Clone)]
+/// A distinguished name; equality is that of the directory, not of the bytes. The default is the root, above all entries.
+#[derive(Clone, Default)]
 pub struct Dn {
     text: Box<str>,
     /// One canonical text for each relative name, from the entry up to the root.

@@ -6,6 +6,7 @@ use tracing::warn;
 
 use crate::address::Address;
 use crate::config::{Config, Source};
+use crate::directory::ldap::{LdapDirectory, TlsFilesError};
 use crate::directory::ldif::{LdifDirectory, LdifError};
 use crate::directory::lookup::{Holders, Lookup, LookupRules, Resolver};
 use crate::directory::{Directory, Failure, Groups};
@@ -19,23 +20,25 @@ pub enum OpenError {
     /// The directory's file.
     #[error(transparent)]
     Ldif(#[from] LdifError),
-    /// A server.
-    #[error("{0}: servers are not in this version yet")]
-    Server(String),
+    /// Certificates or keys for the directory's server.
+    #[error(transparent)]
+    Tls(#[from] TlsFilesError),
 }
 
 /// The directory that a configuration names.
-#[derive(Debug)]
 pub enum Backend {
     /// A file.
     File(LdifDirectory),
+    /// A server.
+    Server(LdapDirectory),
 }
 
 /// Who answers messages.
-#[derive(Debug)]
 pub enum Answers {
     /// A file, which is in memory as it is.
     File(Resolver<LdifDirectory>),
+    /// A server.
+    Server(Resolver<LdapDirectory>),
 }
 
 /// The site of a configuration, for serving messages.
@@ -47,6 +50,7 @@ pub fn site(config: Config) -> Result<Site<Answers>, OpenError> {
     let rules = lookup_rules(&config);
     let answers = match backend(&config)? {
         Backend::File(directory) => Answers::File(Resolver::new(directory, rules)),
+        Backend::Server(directory) => Answers::Server(Resolver::new(directory, rules)),
     };
     Ok(Site::new(config, answers))
 }
@@ -69,7 +73,11 @@ fn backend(config: &Config) -> Result<Backend, OpenError> {
             found.doubtful().iter().for_each(|doubt| warn!("{doubt}"));
             Ok(Backend::File(found))
         }
-        Source::Server(server) => Err(OpenError::Server(server.to_string())),
+        Source::Server(server) => {
+            // Without a name, all that the server has; the configuration wants one.
+            let base = directory.base_dn.clone().unwrap_or_default();
+            Ok(Backend::Server(LdapDirectory::open(server, directory.schema.clone(), base)?))
+        }
     }
 }
 
@@ -86,12 +94,14 @@ impl Lookup for Answers {
     async fn person(&self, login: &str) -> Result<Option<Person>, Failure> {
         match self {
             Self::File(resolver) => resolver.person(login).await,
+            Self::Server(resolver) => resolver.person(login).await,
         }
     }
 
     async fn owners(&self, address: &Address) -> Result<Holders, Failure> {
         match self {
             Self::File(resolver) => resolver.owners(address).await,
+            Self::Server(resolver) => resolver.owners(address).await,
         }
     }
 }
@@ -100,24 +110,28 @@ impl Directory for Backend {
     async fn by_login(&self, login: &str, base: Option<&Dn>) -> Result<Option<Arc<Entry>>, Failure> {
         match self {
             Self::File(directory) => directory.by_login(login, base).await,
+            Self::Server(directory) => directory.by_login(login, base).await,
         }
     }
 
     async fn by_address(&self, addresses: &[Address], base: Option<&Dn>) -> Result<Vec<Arc<Entry>>, Failure> {
         match self {
             Self::File(directory) => directory.by_address(addresses, base).await,
+            Self::Server(directory) => directory.by_address(addresses, base).await,
         }
     }
 
     async fn groups_of(&self, members: &[Arc<Entry>], kind: Groups) -> Result<Vec<Arc<Entry>>, Failure> {
         match self {
             Self::File(directory) => directory.groups_of(members, kind).await,
+            Self::Server(directory) => directory.groups_of(members, kind).await,
         }
     }
 
     async fn by_dn(&self, dn: &Dn) -> Result<Option<Arc<Entry>>, Failure> {
         match self {
             Self::File(directory) => directory.by_dn(dn).await,
+            Self::Server(directory) => directory.by_dn(dn).await,
         }
     }
 }

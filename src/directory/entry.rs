@@ -68,9 +68,8 @@ impl<'a> Reader<'a> {
     }
 
     /// The entry. Logins are a person's alone: what else has an attribute like `mail` does not log in with it.
-    pub(crate) fn entry(&mut self) -> Entry {
+    pub(crate) fn entry(&mut self, is_person: bool) -> Entry {
         let schema = self.schema;
-        let is_person = schema.person.matches(self.record);
         Entry {
             dn: self.record.dn.clone(),
             name: self.name(),

@@ -89,6 +89,18 @@ impl Filter {
         Self::Or(filters.into_iter().collect())
     }
 
+    /// The attributes that it names, as often as it does.
+    pub fn attributes(&self) -> Vec<&str> {
+        match self {
+            Self::And(filters) | Self::Or(filters) => filters.iter().flat_map(Self::attributes).collect(),
+            Self::Not(filter) => filter.attributes(),
+            Self::Present(attribute) | Self::Compare(attribute, ..) | Self::Substrings(attribute, _) => {
+                vec![attribute]
+            }
+            Self::Extensible(extensible) => extensible.attribute.as_deref().into_iter().collect(),
+        }
+    }
+
     /// `(!…)`
     pub fn negate(filter: Self) -> Self {
         Self::Not(Box::new(filter))

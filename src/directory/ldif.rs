@@ -12,6 +12,7 @@ use std::sync::Arc;
 use crate::address::Address;
 use crate::directory::entry::{Doubt, Doubtful, Reader};
 use crate::directory::filter::FilterError;
+use crate::directory::login::Login;
 use crate::directory::record::{Record, key};
 use crate::directory::schema::{MemberName, Schema};
 use crate::directory::{Directory, Failure, Groups};
@@ -122,19 +123,6 @@ struct Located {
     problem: Problem,
 }
 
-/// A login as it is compared: as an address if it is one, else without regard to ASCII case.
-#[derive(Clone, Debug, Eq, Hash, PartialEq)]
-enum Login {
-    Address(Address),
-    Name(String),
-}
-
-impl Login {
-    fn of(text: &str) -> Self {
-        Address::parse(text).map_or_else(|_| Self::Name(text.to_ascii_lowercase()), Self::Address)
-    }
-}
-
 /// What points at entries: their numbers, ascending, which is the order of their names.
 type Index<K> = HashMap<K, Vec<usize>>;
 
@@ -202,7 +190,7 @@ impl LdifDirectory {
     fn insert(&mut self, schema: &Schema, record: &Record) {
         let number = self.entries.len();
         let mut reader = Reader::new(schema, record);
-        let entry = reader.entry();
+        let entry = reader.entry(schema.person.matches(record));
         self.by_dn.insert(entry.dn.clone(), number);
         // Only people have logins.
         if !entry.logins.is_empty() {

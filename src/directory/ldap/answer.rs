@@ -1,0 +1,113 @@
+//! What a server answered: search entries (RFC 4511 section 4.5.2) read into records without trusting their form, and
+//! result codes that are no success.
+
+use ldap3::LdapResult;
+use ldap3::asn1::{PL, StructureTag};
+
+use crate::directory::record::Record;
+use crate::dn::Dn;
+use crate::reply::printable;
+
+/// RFC 4511 section 4.5.2: `SearchResultEntry ::= [APPLICATION 4]`.
+const ENTRY: u64 = 4;
+
+/// An entry, and the attributes of which the server gave only a range of values.
+pub(super) struct Answer {
+    pub(super) record: Record,
+    pub(super) ranges: Vec<Range>,
+}
+
+/// A range of values (Active Directory, MS-ADTS section 3.1.1.3.1.3.3): more follow.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub(super) struct Range {
+    /// The attribute, without the option.
+    pub(super) attribute: String,
+    /// The number of the first value that follows.
+    pub(super) next: u64,
+}
+
+impl Range {
+    /// What to ask for to get the values that follow.
+    pub(super) fn description(&self) -> String {
+        format!("{};range={}-*", self.attribute, self.next)
+    }
+}
+
+/// Reads an entry; none if it has not the form that RFC 4511 gives it.
+pub(super) fn read(entry: StructureTag) -> Option<Answer> {
+    let mut parts = entry.match_id(ENTRY)?.expect_constructed()?.into_iter();
+    let dn = Dn::parse(&text(parts.next()?)?).ok()?;
+    let mut answer = Answer { record: Record::new(dn), ranges: Vec::new() };
+    for attribute in parts.next()?.expect_constructed()? {
+        read_attribute(attribute, &mut answer)?;
+    }
+    Some(answer)
+}
+
+fn read_attribute(attribute: StructureTag, answer: &mut Answer) -> Option<()> {
+    let mut parts = attribute.expect_constructed()?.into_iter();
+    let description = text(parts.next()?)?;
+    let (plain, range) = without_range(&description);
+    for value in parts.next()?.expect_constructed()? {
+        answer.record.push(&plain, value.expect_primitive()?);
+    }
+    answer.ranges.extend(range);
+    Some(())
+}
+
+/// The description without its `range` option, and what follows the range if it is not the last.
+fn without_range(description: &str) -> (String, Option<Range>) {
+    let is_range = |option: &&str| option.get(..6).is_some_and(|name| name.eq_ignore_ascii_case("range="));
+    let parts = description.split(';');
+    let plain: Vec<_> = parts.clone().filter(|part| !is_range(part)).collect();
+    let plain = plain.join(";");
+    let last = parts.filter(is_range).find_map(|option| option.rsplit_once('-')?.1.parse::<u64>().ok());
+    let range = last.and_then(|last| last.checked_add(1));
+    let range = range.map(|next| Range { attribute: plain.clone(), next });
+    (plain, range)
+}
+
+fn text(tag: StructureTag) -> Option<String> {
+    match tag.payload {
+        PL::P(octets) => String::from_utf8(octets).ok(),
+        PL::C(_) => None,
+    }
+}
+
+/// A result code with what the server said to it. Its words are escaped: they go into logs.
+pub(super) fn code(result: &LdapResult) -> String {
+    let name = name(result.rc);
+    let text = printable(&result.text);
+    if text.is_empty() {
+        format!("{name} ({})", result.rc)
+    } else {
+        format!("{name} ({}): {text}", result.rc)
+    }
+}
+
+/// RFC 4511 appendix A.2, as far as searches and binds meet it.
+fn name(code: u32) -> &'static str {
+    match code {
+        1 => "operationsError",
+        2 => "protocolError",
+        3 => "timeLimitExceeded",
+        4 => "sizeLimitExceeded",
+        7 => "authMethodNotSupported",
+        8 => "strongerAuthRequired",
+        10 => "referral",
+        11 => "adminLimitExceeded",
+        12 => "unavailableCriticalExtension",
+        13 => "confidentialityRequired",
+        18 => "inappropriateMatching",
+        32 => "noSuchObject",
+        34 => "invalidDNSyntax",
+        48 => "inappropriateAuthentication",
+        49 => "invalidCredentials",
+        50 => "insufficientAccessRights",
+        51 => "busy",
+        52 => "unavailable",
+        53 => "unwillingToPerform",
+        80 => "other",
+        _ => "result code",
+    }
+}

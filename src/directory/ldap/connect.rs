@@ -1,0 +1,267 @@
+//! From a configuration to a connection that is ready for searches: reached, under TLS where that is wanted, logged in.
+
+use std::any::Any;
+use std::io;
+use std::panic::AssertUnwindSafe;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, StdStream};
+use rustls::ClientConfig;
+use socket2::{SockRef, TcpKeepalive};
+use tokio::net::{TcpStream, UnixStream};
+use tokio::task::JoinHandle;
+use tokio::time::{Instant, timeout_at};
+
+use super::answer;
+use super::tls::{self, TlsFilesError};
+use crate::config::{Bind, PasswordError, Server, Transport, read_password};
+
+/// When probes of an idle connection begin, and how often they are sent: firewalls forget connections silently.
+const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// Success (RFC 4511 appendix A.1).
+const SUCCESS: u32 = 0;
+
+/// What has to be done before the first search, in this order.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Step {
+    /// A connection to the host or socket.
+    Reach,
+    /// TLS, at once or by StartTLS.
+    Secure,
+    /// The login.
+    Bind,
+}
+
+/// Why there is no connection.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// Nobody answers there.
+    #[error("{server} cannot be reached: {why}")]
+    Reach {
+        /// The url.
+        server: String,
+        /// What the system says.
+        why: String,
+    },
+    /// TLS fails.
+    #[error("no TLS with {server}: {why}")]
+    Tls {
+        /// The url.
+        server: String,
+        /// In words for an administrator.
+        why: String,
+    },
+    /// The login is refused.
+    #[error("{server} refuses the login{}: {why}", of(who))]
+    Bind {
+        /// The url.
+        server: String,
+        /// `directory.bind_dn`; empty for none.
+        who: String,
+        /// The result code and what the server says.
+        why: String,
+    },
+    /// The password cannot be read.
+    #[error("directory.bind_password_file: {}: {error}", file.display())]
+    Password {
+        /// Its file.
+        file: PathBuf,
+        /// What is wrong with it.
+        error: PasswordError,
+    },
+    /// What answers does not speak LDAP, or hangs up.
+    #[error("{server} hung up, or speaks something else than LDAP: {why}")]
+    Garbled {
+        /// The url.
+        server: String,
+        /// What was noticed.
+        why: String,
+    },
+    /// It takes too long.
+    #[error("{server} did not answer within {} s while {}", within.as_secs_f32(), doing(*step))]
+    Slow {
+        /// The url.
+        server: String,
+        /// The time limit.
+        within: Duration,
+        /// What was under way.
+        step: Step,
+    },
+}
+
+fn of(who: &str) -> String {
+    if who.is_empty() { String::new() } else { format!(" of {who}") }
+}
+
+fn doing(step: Step) -> &'static str {
+    match step {
+        Step::Reach => "connecting",
+        Step::Secure => "beginning TLS",
+        Step::Bind => "logging in",
+    }
+}
+
+impl ConnectError {
+    /// What could not be done.
+    pub fn step(&self) -> Step {
+        match self {
+            Self::Reach { .. } => Step::Reach,
+            Self::Tls { .. } => Step::Secure,
+            Self::Bind { .. } | Self::Password { .. } | Self::Garbled { .. } => Step::Bind,
+            Self::Slow { step, .. } => *step,
+        }
+    }
+}
+
+/// Connects to one server.
+#[derive(Clone)]
+pub(super) struct Connector {
+    server: Server,
+    tls: Option<Arc<ClientConfig>>,
+}
+
+/// A connection: the handle for questions, and the task that moves their octets. If that ends, so does the connection.
+pub(super) struct Connected {
+    pub(super) ldap: Ldap,
+    pub(super) driver: Driver,
+}
+
+/// The task behind a connection; dropped, it ends, and the connection with it.
+pub(super) struct Driver(JoinHandle<Result<(), LdapError>>);
+
+impl Driver {
+    /// Waits until the connection has ended, and says why.
+    pub(super) async fn ended(&mut self) -> String {
+        match (&mut self.0).await {
+            Ok(Ok(())) => "the server closed the connection".to_owned(),
+            Ok(Err(error)) => error.to_string(),
+            // ldap3 panics on what is not LDAP; the task takes only the connection with it.
+            Err(error) if error.is_panic() => "what came is not LDAP".to_owned(),
+            Err(error) => error.to_string(),
+        }
+    }
+}
+
+impl Drop for Driver {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+impl Connector {
+    pub(super) fn new(server: Server) -> Result<Self, TlsFilesError> {
+        let files = match &server.transport {
+            Transport::StartTls { tls, .. } | Transport::Ldaps { tls, .. } => Some(tls),
+            Transport::Plain { .. } | Transport::Ldapi { .. } => None,
+        };
+        let tls = files.map(tls::settings).transpose()?;
+        Ok(Self { server, tls })
+    }
+
+    /// The server, for messages.
+    pub(super) fn server(&self) -> &Server {
+        &self.server
+    }
+
+    /// Connects and logs in within the time limit.
+    pub(super) async fn connect(&self, within: Duration) -> Result<Connected, ConnectError> {
+        let deadline = Instant::now() + within;
+        let slow = |step| move |_| ConnectError::Slow { server: self.server.to_string(), within, step };
+        let stream = timeout_at(deadline, self.reach()).await.map_err(slow(Step::Reach))??;
+        let securing = unless_it_panics(self.open(stream));
+        let opened = timeout_at(deadline, securing).await.map_err(slow(Step::Secure))?;
+        let (connection, mut ldap) = opened.map_err(|why| self.garbled(why))??;
+        let driver = Driver(tokio::spawn(connection.drive()));
+        let binding = unless_it_panics(self.bind(&mut ldap));
+        let bound = timeout_at(deadline, binding).await.map_err(slow(Step::Bind))?;
+        bound.map_err(|why| self.garbled(why))??;
+        Ok(Connected { ldap, driver })
+    }
+
+    async fn reach(&self) -> Result<StdStream, ConnectError> {
+        let reached = match &self.server.transport {
+            Transport::Ldapi { path } => reach_unix(path).await,
+            Transport::Plain { host, port }
+            | Transport::StartTls { host, port, .. }
+            | Transport::Ldaps { host, port, .. } => reach_tcp(host, *port).await,
+        };
+        reached
+            .map_err(|error| ConnectError::Reach { server: self.server.to_string(), why: error.to_string() })
+    }
+
+    /// Makes an LDAP connection of a stream, with TLS if that is wanted.
+    async fn open(&self, stream: StdStream) -> Result<(LdapConnAsync, Ldap), ConnectError> {
+        let mut settings = LdapConnSettings::new().set_std_stream(stream);
+        if let Some(tls) = &self.tls {
+            let start_tls = matches!(self.server.transport, Transport::StartTls { .. });
+            settings = settings.set_config(tls.clone()).set_starttls(start_tls);
+        }
+        LdapConnAsync::with_settings(settings, &self.server.to_string())
+            .await
+            .map_err(|error| self.tls_error(error))
+    }
+
+    #[expect(clippy::wildcard_enum_match_arm, reason = "all others have a text of their own")]
+    fn tls_error(&self, error: LdapError) -> ConnectError {
+        let server = self.server.to_string();
+        let why = match error {
+            LdapError::Io { source } => tls::explain(&source).unwrap_or_else(|| source.to_string()),
+            LdapError::LdapResult { result } => format!("it refuses StartTLS: {}", answer::code(&result)),
+            other => other.to_string(),
+        };
+        if self.tls.is_some() {
+            ConnectError::Tls { server, why }
+        } else {
+            ConnectError::Garbled { server, why }
+        }
+    }
+
+    async fn bind(&self, ldap: &mut Ldap) -> Result<(), ConnectError> {
+        let (who, result) = match &self.server.bind {
+            // Also an anonymous bind is one: it proves that the server answers.
+            Bind::Anonymous => (None, ldap.simple_bind("", "").await),
+            Bind::Simple { dn, password_file } => {
+                let password = read_password(password_file)
+                    .map_err(|error| ConnectError::Password { file: password_file.clone(), error })?;
+                (Some(dn.as_str()), ldap.simple_bind(dn, password.reveal()).await)
+            }
+            Bind::External => (None, ldap.sasl_external_bind().await),
+        };
+        match result {
+            Ok(LdapResult { rc: SUCCESS, .. }) => Ok(()),
+            Ok(result) => Err(self.refused(who, &result)),
+            Err(error) => Err(self.garbled(error.to_string())),
+        }
+    }
+
+    fn refused(&self, who: Option<&str>, result: &LdapResult) -> ConnectError {
+        let who = who.map(str::to_owned).unwrap_or_default();
+        ConnectError::Bind { server: self.server.to_string(), who, why: answer::code(result) }
+    }
+
+    fn garbled(&self, why: String) -> ConnectError {
+        ConnectError::Garbled { server: self.server.to_string(), why }
+    }
+}
+
+/// ldap3 panics on some answers that are not LDAP.
+pub(super) async fn unless_it_panics<T>(future: impl Future<Output = T>) -> Result<T, String> {
+    let caught: Result<T, Box<dyn Any + Send>> = AssertUnwindSafe(future).catch_unwind().await;
+    caught.map_err(|_| "what came is not LDAP".to_owned())
+}
+
+async fn reach_unix(path: &Path) -> io::Result<StdStream> {
+    Ok(StdStream::Unix(UnixStream::connect(path).await?.into_std()?))
+}
+
+async fn reach_tcp(host: &str, port: u16) -> io::Result<StdStream> {
+    let stream = TcpStream::connect((host, port)).await?;
+    stream.set_nodelay(true)?;
+    let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
+    SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
+    Ok(StdStream::Tcp(stream.into_std()?))
+}
