@@ -380,6 +380,12 @@ const SERVERS: &[ServerCase] = &[
         5,
     ),
     (
+        "urls = ['ldap://[::ffff:127.0.0.1]']\nbind_dn = 'cn=Milter, dc=org'\nbind_password_file = 'ldap.password'",
+        || plain("::ffff:127.0.0.1", 389),
+        simple,
+        5,
+    ),
+    (
         "urls = ['ldap://LOCALHOST']\nbind_dn = 'cn=Milter, dc=org'\nbind_password_file = 'ldap.password'",
         || plain("localhost", 389),
         simple,

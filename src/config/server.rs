@@ -303,7 +303,8 @@ impl Reader<'_, '_> {
     fn simple(&self, transport: &Transport) -> Option<Bind> {
         let remedy = "give both, or none of them to log in anonymously";
         if !self.pair("bind_dn", "bind_password_file", remedy) {
-            return (!self.table.has("bind_dn")).then_some(Bind::Anonymous);
+            // Half a pair was noted.
+            return Some(Bind::Anonymous);
         }
         let is_plain = matches!(transport, Transport::Plain { .. });
         if is_plain && !transport.is_local() && !self.keys.allow_plaintext {
