@@ -105,7 +105,7 @@ pub struct Entry {
     pub name: Option<String>,
     /// The values of the address attributes, the primary first.
     pub mail: Vec<Address>,
-    /// The values of the alias attributes.
+    /// The values of the alias attributes, in the same order.
     pub aliases: Vec<Address>,
     /// The values of the login attributes, if it is a person; nothing else logs in, or is a member by its login.
     pub logins: Vec<String>,

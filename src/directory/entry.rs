@@ -73,8 +73,8 @@ impl<'a> Reader<'a> {
         Entry {
             dn: self.record.dn.clone(),
             name: self.name(),
-            mail: self.mail(),
-            aliases: self.addresses(&schema.alias).into_iter().map(|(_, alias)| alias).collect(),
+            mail: self.in_order(&schema.address),
+            aliases: self.in_order(&schema.alias),
             logins: if is_person { self.logins() } else { Vec::new() },
             enabled: self.enabled(),
             grants: self.grants(),
@@ -112,17 +112,17 @@ impl<'a> Reader<'a> {
         self.texts(&self.schema.login).into_iter().map(|(_, login)| login.to_owned()).collect()
     }
 
-    /// The values of the address attributes, the primary first: the one that is a login too, else the smallest by
-    /// bytes, which is the only one if there is but one.
-    fn mail(&mut self) -> Vec<Address> {
+    /// The addresses in the attributes, the one that is a login too first, then the smallest by bytes: servers give
+    /// values in no order (RFC 4511 section 4.1.7), and the first of an entry is its primary.
+    fn in_order(&mut self, attributes: &'a [String]) -> Vec<Address> {
         let schema = self.schema;
-        let mut mail = self.addresses(&schema.address);
+        let mut addresses = self.addresses(attributes);
         let is_address =
             |attribute: &str| schema.address.iter().any(|own| own.eq_ignore_ascii_case(attribute));
         let logins = self.texts(&schema.login).into_iter().filter(|(attribute, _)| !is_address(attribute));
         let logins: Vec<_> = logins.filter_map(|(_, login)| Address::parse(login).ok()).collect();
-        mail.sort_by_key(|(text, address)| (!logins.contains(address), *text));
-        mail.into_iter().map(|(_, address)| address).collect()
+        addresses.sort_by_key(|(text, address)| (!logins.contains(address), *text));
+        addresses.into_iter().map(|(_, address)| address).collect()
     }
 
     /// The addresses in the attributes, each with its text.
