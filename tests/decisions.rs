@@ -240,9 +240,9 @@ fn the_senders_name_and_address() {
         nomail  | <>                   | From: bea@example.org | 550 5.7.1 the message needs a Sender, and the directory has no mail address for you
         mueller | <>                   | From: bea@example.org | 550 5.6.7 <m\u{fc}ller@example.org> must be written into the message, which needs SMTPUTF8
         mueller | <müller@example.org> SMTPUTF8 | From: bea@example.org | Sender: "Mara Mueller" <müller@example.org>
-        juergen | <>                   | From: bea@example.org | Sender: "Jay Jung" <juergen@example.org>
+        juergen | <>                   | From: bea@example.org | Sender: "Jay Jung" <mr.jung@example.org>
         juergen | <jürgen@example.org> SMTPUTF8 | From: bea@example.org | Sender: "Jay Jung" <jürgen@example.org>
-        juergen | <juergen@example.org> | From: bea@example.org\r\nSender: juergen@example.org | as sent
+        juergen | <mr.jung@example.org> | From: bea@example.org\r\nSender: mr.jung@example.org | as sent
         long    | <long@example.org>   | From: bea@example.org | Sender: =?us-ascii?Q?Long_Long_Long_Long_Long_Long_Long_Long_Long_Long_Lon?= =?us-ascii?Q?g_Long_Long_Long_Long_Long_Long_Long_Long_Long_Long_Long_Lon?= =?us-ascii?Q?g_Long_Long_Lon?= <long@example.org>
         "#,
     );
