@@ -9,6 +9,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
+use super::slapd::{SUFFIX, Slapd};
 use super::wait::{wait_for, wait_until};
 use super::{TempDir, project};
 
@@ -24,6 +25,9 @@ pub(crate) struct Setup {
     listen: Listen,
     /// Lines of the configuration, dotted keys and tables.
     knobs: String,
+    /// The lines of the configuration that say where the directory is.
+    source: String,
+    /// The file `directory.ldif` beside the configuration.
     directory: Vec<u8>,
     /// The most descriptors that it may have.
     descriptors: Option<usize>,
@@ -44,12 +48,25 @@ impl Setup {
     }
 
     fn new(listen: Listen, directory: &str) -> Self {
-        Self { listen, knobs: String::new(), directory: fixture(directory), descriptors: None }
+        let source = "directory.urls = [\"file:directory.ldif\"]\n".to_owned();
+        Self { listen, knobs: String::new(), source, directory: fixture(directory), descriptors: None }
     }
 
     /// With these lines of configuration: dotted keys, then whole tables.
     pub(crate) fn knobs(self, knobs: &str) -> Self {
         Self { knobs: knobs.to_owned(), ..self }
+    }
+
+    /// With a server as its directory; its certificate is not asked for.
+    pub(crate) fn server(self, slapd: &Slapd) -> Self {
+        let password = slapd.path("milter.password");
+        let source = format!(
+            "directory.urls = [\"{}\"]\ndirectory.base_dn = \"{SUFFIX}\"\n\
+             directory.bind_dn = \"cn=delegation-milter,{SUFFIX}\"\ndirectory.bind_password_file = \"{}\"\n",
+            slapd.uri("ldap"),
+            password.display()
+        );
+        Self { source, ..self }
     }
 
     /// With so few descriptors.
@@ -66,10 +83,10 @@ impl Setup {
     pub(crate) fn launch(self) -> Milter {
         let files = TempDir::new();
         files.write("directory.ldif", &self.directory);
-        let config = files.write("milter.toml", config(&self.listen, &self.knobs));
+        let config = files.write("milter.toml", config(&self.listen, &self.source, &self.knobs));
         let log = std::fs::File::create(files.path("log")).unwrap();
         let process = self.command().arg("--config").arg(config).arg("serve").stderr(log).spawn().unwrap();
-        Milter { process, listen: self.listen, files }
+        Milter { process, listen: self.listen, source: self.source, files }
     }
 
     fn command(&self) -> Command {
@@ -93,7 +110,7 @@ pub(crate) fn fixture(name: &str) -> Vec<u8> {
     std::fs::read(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-fn config(listen: &Listen, knobs: &str) -> String {
+fn config(listen: &Listen, source: &str, knobs: &str) -> String {
     let place = match listen {
         Listen::Unix(path) => format!("unix:{}", path.display()),
         Listen::Inet(port) => format!("inet:127.0.0.1:{port}"),
@@ -101,13 +118,14 @@ fn config(listen: &Listen, knobs: &str) -> String {
     let unix = matches!(listen, Listen::Unix(_));
     let defaults = DEFAULTS.iter().filter(|(key, _)| !knobs.contains(key) && (unix || *key != "socket_mode"));
     let defaults: String = defaults.map(|(key, value)| format!("{key} = {value}\n")).collect();
-    format!("listen = \"{place}\"\ndirectory.urls = [\"file:directory.ldif\"]\n{defaults}{knobs}\n")
+    format!("listen = \"{place}\"\n{source}{defaults}{knobs}\n")
 }
 
 /// A running milter; dropped, it ends at once.
 pub(crate) struct Milter {
     process: Child,
     listen: Listen,
+    source: String,
     files: TempDir,
 }
 
@@ -142,7 +160,7 @@ impl Milter {
 
     /// Puts another configuration or directory in place; [`Milter::reload`] makes it count.
     pub(crate) fn reconfigure(&self, knobs: &str) {
-        self.files.write("milter.toml", config(&self.listen, knobs));
+        self.files.write("milter.toml", config(&self.listen, &self.source, knobs));
     }
 
     pub(crate) fn replace_directory(&self, directory: &[u8]) {

@@ -6,6 +6,7 @@
 #![allow(dead_code, reason = "each test program uses its own part")]
 #![allow(clippy::print_stderr, reason = "a test that fails shows the logs")]
 
+pub(crate) mod decisions;
 pub(crate) mod mail_system;
 pub(crate) mod message;
 pub(crate) mod milter;
