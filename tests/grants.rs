@@ -90,8 +90,10 @@ fn groups_of_every_kind() {
             ("ida", "to-names", true),
             ("una", "to-names", false),
             ("una", "to-unique", true),
+            // A name with a UID is another name (RFC 4517 section 4.2.31).
             ("carl", "to-unique", false),
             ("pete", "to-posix", true),
+            // RFC 2307 section 2.4: memberUid has regard to case.
             ("carl", "to-posix", false),
             ("carl", "to-nested", true),
             ("una", "to-nested", true),

@@ -8,8 +8,8 @@ use std::str::from_utf8;
 
 use crate::address::{Address, AddressError};
 use crate::directory::record::Record;
-use crate::directory::schema::Schema;
-use crate::dn::{Dn, DnError};
+use crate::directory::schema::{MemberError, Schema};
+use crate::dn::Dn;
 use crate::grant::{Delegate, Entry, Grant, Right};
 
 /// A value that is not used.
@@ -34,9 +34,9 @@ pub enum Doubtful {
     /// It should be a boolean.
     #[error("it is neither TRUE nor FALSE")]
     Boolean,
-    /// It should be a distinguished name.
+    /// It should name a member.
     #[error("{0}")]
-    Name(#[from] DnError),
+    Member(#[from] MemberError),
     /// It should be text.
     #[error("it is not UTF-8")]
     NotText,

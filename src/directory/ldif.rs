@@ -145,8 +145,8 @@ pub struct LdifDirectory {
     by_address: Index<Address>,
     /// The groups, by the names of their members.
     by_member: Index<Dn>,
-    /// The groups, by the logins of their members.
-    by_member_login: Index<Login>,
+    /// The groups, by the logins of their members, as written: RFC 2307 gives memberUid `caseExactIA5Match`.
+    by_member_login: Index<String>,
     doubtful: Vec<Doubt>,
 }
 
@@ -219,9 +219,9 @@ impl LdifDirectory {
                 match member.name(value) {
                     Ok(MemberName::Dn(dn)) => point(&mut self.by_member, dn, number),
                     Ok(MemberName::Login(login)) => {
-                        point(&mut self.by_member_login, Login::of(&login), number);
+                        point(&mut self.by_member_login, login, number);
                     }
-                    Err(error) => reader.doubt(attribute, value, Doubtful::Name(error)),
+                    Err(error) => reader.doubt(attribute, value, Doubtful::Member(error)),
                 }
             }
         }
@@ -257,7 +257,7 @@ impl LdifDirectory {
     fn find_groups(&self, members: &[Arc<Entry>], kind: Groups) -> Vec<Arc<Entry>> {
         let mut numbers = BTreeSet::new();
         for member in members {
-            let logins = member.logins.iter().filter_map(|login| self.by_member_login.get(&Login::of(login)));
+            let logins = member.logins.iter().filter_map(|login| self.by_member_login.get(login));
             numbers.extend(self.by_member.get(&member.dn).into_iter().chain(logins).flatten());
         }
         self.held(numbers).filter(|held| held.kind == kind).map(|held| held.entry.clone()).collect()

@@ -52,10 +52,22 @@ pub struct Member {
 pub enum MemberForm {
     /// By distinguished name.
     Dn,
-    /// By distinguished name and an optional UID (RFC 4517 section 3.3.21), which is ignored.
+    /// By distinguished name and an optional UID (RFC 4517 section 3.3.21). A value with a UID is no member: servers
+    /// find it only for who asks with the same UID (section 4.2.31), and entries have none.
     DnWithUid,
     /// By login.
     Login,
+}
+
+/// Why a value names no member.
+#[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
+pub enum MemberError {
+    /// It should be a distinguished name.
+    #[error(transparent)]
+    Name(#[from] DnError),
+    /// It has a UID.
+    #[error("members with a UID are not found (RFC 4517 section 4.2.31); write the name alone")]
+    Uid,
 }
 
 /// A member, as a group names it.
@@ -111,23 +123,20 @@ impl Member {
     }
 
     /// Whom one of its values names.
-    pub fn name(&self, value: &str) -> Result<MemberName, DnError> {
+    pub fn name(&self, value: &str) -> Result<MemberName, MemberError> {
         match self.form {
-            MemberForm::Dn => Dn::parse(value).map(MemberName::Dn),
-            MemberForm::DnWithUid => Dn::parse(without_uid(value)).map(MemberName::Dn),
+            MemberForm::DnWithUid if has_uid(value) => Err(MemberError::Uid),
+            MemberForm::Dn | MemberForm::DnWithUid => Ok(MemberName::Dn(Dn::parse(value)?)),
             MemberForm::Login => Ok(MemberName::Login(value.to_owned())),
         }
     }
 }
 
 /// RFC 4517 section 3.3.21: `distinguishedName [ SHARP BitString ]`, where a bit string is like `'0101'B`.
-fn without_uid(value: &str) -> &str {
+fn has_uid(value: &str) -> bool {
     let is_bits = |text: &str| text.chars().all(|c| matches!(c, '0' | '1'));
     let bits = |uid: &str| uid.strip_prefix('\'').and_then(|uid| uid.strip_suffix("'B")).is_some_and(is_bits);
-    match value.trim_end().rsplit_once('#') {
-        Some((name, uid)) if bits(uid) => name,
-        Some(_) | None => value,
-    }
+    value.trim_end().rsplit_once('#').is_some_and(|(_, uid)| bits(uid))
 }
 
 /// Our own schema (`contrib/ldap`) over `inetOrgPerson`.
@@ -211,14 +220,14 @@ mod tests {
         let login = |text: &str| Ok(MemberName::Login(text.to_owned()));
         for (attribute, value, name) in [
             ("member", "uid=anna,dc=org", dn("uid=anna,dc=org")),
-            ("member", "anna", Err(DnError)),
+            ("member", "anna", Err(DnError.into())),
             ("member", "uid=anna,cn=a#'01'B", dn("uid=anna,cn=a#'01'B")),
             ("uniqueMember", "uid=anna,dc=org", dn("uid=anna,dc=org")),
-            ("uniquemember", "uid=anna,dc=org#'0101'B", dn("uid=anna,dc=org")),
-            ("uniqueMember", "uid=anna,dc=org#''B", dn("uid=anna,dc=org")),
+            ("uniquemember", "uid=anna,dc=org#'0101'B", Err(MemberError::Uid)),
+            ("uniqueMember", "uid=anna,dc=org#''B", Err(MemberError::Uid)),
             ("uniqueMember", "uid=anna,cn=c#", dn("uid=anna,cn=c#")),
             ("uniqueMember", "cn=c#'02'B", dn("cn=c#'02'B")),
-            ("uniqueMember", "anna", Err(DnError)),
+            ("uniqueMember", "anna", Err(DnError.into())),
             ("memberUid", "anna", login("anna")),
             ("MEMBERUID", "uid=anna,dc=org", login("uid=anna,dc=org")),
             ("roleOccupant", "uid=anna,dc=org", dn("uid=anna,dc=org")),

@@ -395,9 +395,13 @@ fn groups() -> LdifDirectory {
             person("uid=bea", "uid: bea"),
             person("uid=carl", "uid: carl"),
             group("dn", "groupOfNames", "member: UID=Anna, dc=org\nmember: uid=carl,dc=org"),
-            group("uid", "groupOfUniqueNames", "uniqueMember: uid=anna,dc=org#'01'B"),
-            group("login", "posixGroup", "memberUid: ANNA\nmemberUid: login"),
-            group("mail", "posixGroup", "memberUid: anna@Example.ORG"),
+            group(
+                "uid",
+                "groupOfUniqueNames",
+                "uniqueMember: uid=anna,dc=org\nuniqueMember: uid=bea,dc=org#'01'B",
+            ),
+            group("login", "posixGroup", "memberUid: anna\nmemberUid: BEA\nmemberUid: login"),
+            group("mail", "posixGroup", "memberUid: anna@example.org"),
             group("nested", "groupOfNames", "member: cn=dn,dc=org\nmember: cn=list,dc=org"),
             group("list", "groupOfNames", "member: uid=anna,dc=org\nmail: list@example.org"),
             group(
