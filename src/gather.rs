@@ -9,16 +9,22 @@ use crate::message::Message;
 use crate::policy;
 use crate::site::Site;
 
-/// Everything that a decision about `message` must know. The submitter and the owners of all addresses are looked up
-/// at the same time; addresses in display text follow, where there are any that matter.
+/// Everything that a decision about `message` must know. The submitter and the owners of the addresses that speak are
+/// looked up at the same time. The envelope sender and addresses in display text follow where they matter: mostly they
+/// are the submitter's own, about which there is nothing to ask.
 pub(crate) async fn facts<L: Lookup>(site: &Site<L>, message: &Message) -> Result<Facts, Failure> {
-    let asked = message.addresses().into_iter().cloned();
-    let (person, known) =
-        try_join(site.lookup.person(&message.login), owners(&site.lookup, asked.collect())).await?;
+    let speakers = owners(&site.lookup, message.speaking().into_iter().cloned().collect());
+    let (person, known) = try_join(site.lookup.person(&message.login), speakers).await?;
     let mut facts = Facts { submitter: submitter(site, &message.login, person), owners: known };
     let shown = policy::shown_addresses(message, &facts.submitter, &site.rules);
-    let unknown = shown.into_iter().filter(|address| facts.owners.get(address).is_none());
-    let more = owners(&site.lookup, unknown.collect()).await?;
+    let mut unknown: Vec<Address> = Vec::new();
+    for address in message.addresses().into_iter().cloned().chain(shown) {
+        let asked = facts.owners.get(&address).is_some() || unknown.contains(&address);
+        if !asked && !facts.submitter.owns(&address) {
+            unknown.push(address);
+        }
+    }
+    let more = owners(&site.lookup, unknown).await?;
     facts.owners.append(more);
     Ok(facts)
 }

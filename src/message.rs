@@ -167,20 +167,29 @@ impl Message {
         self.authors.iter().flatten().chain(resent)
     }
 
-    /// Every address that must be own or granted: authors, Resent-From and the envelope sender, each once.
+    /// The addresses that say who speaks, each once.
+    pub fn speaking(&self) -> Vec<&Address> {
+        once(self.speakers().map(|mailbox| &mailbox.address))
+    }
+
+    /// Every address that must be own or granted: those that speak, and the envelope sender; each once.
     pub fn addresses(&self) -> Vec<&Address> {
         let envelope = match &self.envelope.sender {
             ReversePath::Address(address) => Some(address),
             ReversePath::Null | ReversePath::Unusable(_) => None,
         };
-        let mut addresses = Vec::new();
-        for address in self.speakers().map(|mailbox| &mailbox.address).chain(envelope) {
-            if !addresses.contains(&address) {
-                addresses.push(address);
-            }
-        }
-        addresses
+        once(self.speaking().into_iter().chain(envelope))
     }
+}
+
+fn once<'a>(addresses: impl Iterator<Item = &'a Address>) -> Vec<&'a Address> {
+    let mut each = Vec::new();
+    for address in addresses {
+        if !each.contains(&address) {
+            each.push(address);
+        }
+    }
+    each
 }
 
 fn authors(from: &Field) -> Result<Vec<Mailbox>, FromError> {

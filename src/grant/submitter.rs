@@ -100,7 +100,7 @@ impl Submitter {
     }
 
     /// Whether the address, as it stands, is one of its own.
-    pub(super) fn owns(&self, address: &Address) -> bool {
+    pub fn owns(&self, address: &Address) -> bool {
         self.entry.as_ref().is_some_and(|entry| entry.has(address))
             || self.account.as_ref().is_some_and(|account| account.owns(address))
     }
