@@ -12,6 +12,7 @@ use crate::address::Address;
 use crate::dn::Dn;
 use crate::grant::{Entry, Membership};
 
+pub mod cache;
 pub mod entry;
 pub mod filter;
 pub mod ldap;

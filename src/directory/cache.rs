@@ -1,0 +1,167 @@
+//! Remembers what the directory answered: a [`Lookup`] in front of another one.
+//!
+//! One answer for a login, one for an address; the verdict is computed each time. In this order:
+//!
+//! 1. An answer younger than `ttl` (an absence: `negative_ttl`) that no invalidation has overtaken is given at once.
+//! 2. Anything else waits for a load: one for a key, however many ask, and at most `limit` long.
+//! 3. Where the load fails since the directory is away, an answer of at most `stale` serves; else the failure is the
+//!    answer, also for who asks within the next second. A failure is never remembered as an absence.
+//!
+//! Nobody who asks after an invalidation gets an answer whose load began before it: see [`epoch`].
+
+use std::borrow::Cow;
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::address::Address;
+use crate::directory::Failure;
+use crate::directory::lookup::{Holders, Lookup};
+use crate::grant::Person;
+
+mod epoch;
+mod loads;
+mod shelf;
+mod status;
+mod store;
+
+use epoch::Epochs;
+use shelf::Shelf;
+use status::Counters;
+pub use status::Counts;
+use store::{Answer, Store};
+
+/// How long what is remembered, and how much.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub struct CacheSettings {
+    /// How long somebody who was found counts as found, from the load.
+    pub ttl: Duration,
+    /// The same for nobody; zero: it is not remembered that there is nobody.
+    pub negative_ttl: Duration,
+    /// How old an answer may be that serves while the directory is away, from its load; zero: none does.
+    pub stale: Duration,
+    /// The most people, and as many addresses with holders; a tenth of it for the absences of each.
+    pub capacity: u64,
+    /// The most that one load may take.
+    pub limit: Duration,
+}
+
+/// A [`Lookup`] that remembers. Its clones are the same one; when the last is dropped, what it has under way ends.
+///
+/// Needs a tokio runtime with time, also for a question that is answered from memory.
+pub struct Cache<L>(Arc<Inner<L>>);
+
+struct Inner<L> {
+    lookup: Arc<L>,
+    people: Shelf<String, Option<Person>>,
+    holders: Shelf<Address, Holders>,
+    common: Arc<Common>,
+}
+
+/// What both kinds of questions share.
+struct Common {
+    settings: CacheSettings,
+    epochs: Arc<Epochs>,
+    counters: Arc<Counters>,
+}
+
+impl<L: Lookup + 'static> Cache<L> {
+    /// Remembers what `lookup` answers from now on.
+    pub fn new(lookup: L, settings: CacheSettings) -> Self {
+        let common = Common::new(settings);
+        let people = Store::new(settings, Arc::clone(&common.epochs));
+        let holders = Store::new(settings, Arc::clone(&common.epochs));
+        Self::with(lookup, common, people.into(), holders.into())
+    }
+
+    /// From now on everything is asked for anew, and what is remembered serves only while the directory is away.
+    pub fn expire_all(&self) {
+        self.0.common.epochs.expire();
+    }
+
+    /// Nothing of what is remembered serves any more.
+    pub fn forget_all(&self) {
+        self.0.common.epochs.forget();
+        self.0.people.store.clear();
+        self.0.holders.store.clear();
+    }
+
+    /// The counts so far.
+    pub fn counts(&self) -> Counts {
+        self.0.common.counters.counts()
+    }
+
+    fn with(
+        lookup: L,
+        common: Common,
+        people: Arc<Store<String, Option<Person>>>,
+        holders: Arc<Store<Address, Holders>>,
+    ) -> Self {
+        let common = Arc::new(common);
+        let people = Shelf::new(people, Arc::clone(&common));
+        let holders = Shelf::new(holders, Arc::clone(&common));
+        Self(Arc::new(Inner { lookup: Arc::new(lookup), people, holders, common }))
+    }
+}
+
+impl Common {
+    fn new(settings: CacheSettings) -> Self {
+        let (epochs, counters) = (Arc::default(), Arc::default());
+        Self { settings, epochs, counters }
+    }
+}
+
+impl<L: Lookup + 'static> Lookup for Cache<L> {
+    async fn person(&self, login: &str) -> Result<Option<Person>, Failure> {
+        let load = || {
+            let (lookup, login) = (Arc::clone(&self.0.lookup), login.to_owned());
+            async move { lookup.person(&login).await }
+        };
+        self.0.people.answer(&*folded(login), load).await
+    }
+
+    async fn owners(&self, address: &Address) -> Result<Holders, Failure> {
+        let load = || {
+            let (lookup, address) = (Arc::clone(&self.0.lookup), address.clone());
+            async move { lookup.owners(&address).await }
+        };
+        self.0.holders.answer(address, load).await
+    }
+}
+
+/// A login as directories compare it, as far as all of them do: without regard to ASCII case. That two forms of one
+/// address are two keys costs a load, no more.
+fn folded(login: &str) -> Cow<'_, str> {
+    if login.bytes().any(|byte| byte.is_ascii_uppercase()) {
+        login.to_ascii_lowercase().into()
+    } else {
+        login.into()
+    }
+}
+
+impl Answer for Option<Person> {
+    fn is_absence(&self) -> bool {
+        self.is_none()
+    }
+}
+
+impl Answer for Holders {
+    fn is_absence(&self) -> bool {
+        self.is_empty()
+    }
+}
+
+impl<L> Clone for Cache<L> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+impl<L> fmt::Debug for Cache<L> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Cache").field(&self.0.common.counters.counts()).finish()
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,191 @@
+//! The loads of one kind of question: one for a key at a time, whoever waits for it, and a pause after a failure.
+//!
+//! A load is a task of its own: whoever waits for it may go away. It owns its key until another takes the key over,
+//! which happens to a load that an invalidation has overtaken; what a load brings that no longer owns its key is told
+//! to those who wait for it, and not remembered.
+
+use std::collections::HashMap;
+use std::future::Future;
+use std::hash::Hash;
+use std::panic::AssertUnwindSafe;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use futures_util::FutureExt;
+use futures_util::future::Shared;
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+use tokio::time::{Instant, timeout};
+
+use super::Common;
+use super::epoch::{Stamp, Standing};
+use super::status::Counters;
+use super::store::{Answer, Store};
+use crate::directory::Failure;
+
+/// How long the failure of a load is the answer to its question.
+pub(super) const BACK_OFF: Duration = Duration::from_secs(1);
+
+/// The most failures that are remembered. What is beyond asks the directory, which bounds itself.
+const MOST_FAILURES: u64 = 1024;
+
+/// What a load will bring, for each who waits.
+pub(super) type Waiting<V> = Shared<oneshot::Receiver<Result<V, Failure>>>;
+
+/// What there is for somebody who has found nothing fresh.
+pub(super) enum Next<V> {
+    /// Somebody else's load has just ended.
+    Known(Result<V, Failure>),
+    /// A load is under way.
+    Wait(Waiting<V>),
+}
+
+/// The loads of one kind. Dropped, it ends them.
+pub(super) struct Loads<K, V> {
+    desk: Arc<Desk<K, V>>,
+    tasks: Mutex<JoinSet<()>>,
+}
+
+/// What the loads themselves hold on to: no task among it, so that nothing keeps itself alive.
+struct Desk<K, V> {
+    store: Arc<Store<K, V>>,
+    common: Arc<Common>,
+    failed: moka::sync::Cache<K, Failed>,
+    /// Held while a load begins and while one stores its answer: who finds no load under way finds its answer.
+    table: Mutex<Table<K, V>>,
+}
+
+struct Table<K, V> {
+    under_way: HashMap<K, Load<V>>,
+    /// The number of the last load.
+    last: u64,
+}
+
+struct Load<V> {
+    number: u64,
+    stamp: Stamp,
+    answer: Waiting<V>,
+}
+
+#[derive(Clone)]
+struct Failed {
+    failure: Failure,
+    stamp: Stamp,
+    until: Instant,
+}
+
+impl<K: Clone + Hash + Eq + Send + Sync + 'static, V: Answer> Loads<K, V> {
+    /// No load yet; they will fill `store`.
+    pub(super) fn new(store: Arc<Store<K, V>>, common: Arc<Common>) -> Self {
+        let failed = moka::sync::Cache::builder().max_capacity(MOST_FAILURES).time_to_live(BACK_OFF).build();
+        let table = Mutex::new(Table { under_way: HashMap::new(), last: 0 });
+        Self { desk: Arc::new(Desk { store, common, failed, table }), tasks: Mutex::default() }
+    }
+
+    /// For a key of which nothing is fresh: the load that is under way, or a new one.
+    pub(super) fn next<R>(&self, key: K, load: impl FnOnce() -> R) -> Next<V>
+    where
+        R: Future<Output = Result<V, Failure>> + Send + 'static,
+    {
+        let mut table = self.desk.table();
+        let now = Instant::now();
+        if let Some(held) = self.desk.store.fresh(&key, now) {
+            return Next::Known(Ok(held.value.clone()));
+        }
+        if let Some(failure) = self.desk.failure(&key, now) {
+            return Next::Known(Err(failure));
+        }
+        let waiting = self.desk.joinable(&table, &key).unwrap_or_else(|| self.begin(&mut table, key, load()));
+        Next::Wait(waiting)
+    }
+
+    /// How many failures are remembered.
+    #[cfg(test)]
+    pub(super) fn failures(&self) -> u64 {
+        self.desk.failed.run_pending_tasks();
+        self.desk.failed.entry_count()
+    }
+
+    fn begin<R>(&self, table: &mut Table<K, V>, key: K, load: R) -> Waiting<V>
+    where
+        R: Future<Output = Result<V, Failure>> + Send + 'static,
+    {
+        let stamp = self.desk.common.epochs.stamp();
+        let (tell, answer) = oneshot::channel();
+        let answer = answer.shared();
+        table.last += 1;
+        let number = table.last;
+        table.under_way.insert(key.clone(), Load { number, stamp, answer: answer.clone() });
+        let desk = Arc::clone(&self.desk);
+        self.spawn(async move {
+            let brought = bounded(desk.common.settings.limit, load).await;
+            desk.end(key, number, stamp, brought.clone());
+            // Nobody may be left who waits.
+            let _ = tell.send(brought);
+        });
+        answer
+    }
+
+    fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
+        let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
+        while tasks.try_join_next().is_some() {}
+        tasks.spawn(task);
+    }
+}
+
+impl<K: Hash + Eq + Send + Sync + 'static, V: Answer> Desk<K, V> {
+    fn table(&self) -> MutexGuard<'_, Table<K, V>> {
+        // A panic under the lock may lose a load, which the next question begins again.
+        self.table.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The load under way, if whoever asks now may have its answer.
+    fn joinable(&self, table: &Table<K, V>, key: &K) -> Option<Waiting<V>> {
+        let load = table.under_way.get(key)?;
+        let current = self.common.epochs.standing(&load.stamp) == Standing::Current;
+        current.then(|| load.answer.clone())
+    }
+
+    fn failure(&self, key: &K, now: Instant) -> Option<Failure> {
+        let Failed { failure, stamp, until } = self.failed.get(key)?;
+        (now < until && self.common.epochs.standing(&stamp) == Standing::Current).then_some(failure)
+    }
+
+    fn end(&self, key: K, number: u64, stamp: Stamp, brought: Result<V, Failure>) {
+        if brought.is_err() {
+            Counters::count(&self.common.counters.failures);
+        }
+        let mut table = self.table();
+        if table.under_way.get(&key).is_none_or(|load| load.number != number) {
+            return;
+        }
+        table.under_way.remove(&key);
+        match brought {
+            Ok(value) => self.store.put(key, value, stamp),
+            Err(failure) => self.fail(key, stamp, failure),
+        }
+    }
+
+    fn fail(&self, key: K, stamp: Stamp, failure: Failure) {
+        match failure {
+            Failure::Unavailable(_) | Failure::BadAnswer(_) => {}
+            // The directory has answered: what it said before does not hold.
+            Failure::AmbiguousLogin(_) => self.store.remove(&key),
+        }
+        self.failed.insert(key, Failed { failure, stamp, until: Instant::now() + BACK_OFF });
+    }
+}
+
+/// A load that ends, and that ends in words.
+async fn bounded<V, R>(limit: Duration, load: R) -> Result<V, Failure>
+where
+    R: Future<Output = Result<V, Failure>>,
+{
+    // In a block of its own, so that what dropping the load does is caught too.
+    let load = AssertUnwindSafe(async move { timeout(limit, load).await }).catch_unwind();
+    match load.await {
+        Ok(Ok(brought)) => brought,
+        Ok(Err(_)) => Err(Failure::Unavailable(format!("no answer within {} s", limit.as_secs_f32()))),
+        Err(_) => Err(Failure::BadAnswer("looking up ended in an internal error".to_owned())),
+    }
+}

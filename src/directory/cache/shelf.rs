@@ -1,0 +1,68 @@
+//! One kind of question: the answers that are remembered, and the loads that bring them.
+
+use std::borrow::Borrow;
+use std::future::Future;
+use std::hash::Hash;
+use std::sync::Arc;
+
+use tokio::time::Instant;
+
+use super::Common;
+use super::loads::{Loads, Next};
+use super::status::Counters;
+use super::store::{Answer, Store};
+use crate::directory::Failure;
+
+/// Answers one kind of question.
+pub(super) struct Shelf<K, V> {
+    pub(super) store: Arc<Store<K, V>>,
+    pub(super) loads: Loads<K, V>,
+    common: Arc<Common>,
+}
+
+impl<K: Clone + Hash + Eq + Send + Sync + 'static, V: Answer> Shelf<K, V> {
+    /// Answers from `store`, which other shelves may fill too.
+    pub(super) fn new(store: Arc<Store<K, V>>, common: Arc<Common>) -> Self {
+        Self { loads: Loads::new(Arc::clone(&store), Arc::clone(&common)), store, common }
+    }
+
+    /// The answer from memory, else from `load`, else an older one.
+    pub(super) async fn answer<Q, R>(&self, asked: &Q, load: impl FnOnce() -> R) -> Result<V, Failure>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
+        R: Future<Output = Result<V, Failure>> + Send + 'static,
+    {
+        let now = Instant::now();
+        if let Some(held) = self.store.fresh(asked, now) {
+            Counters::count(&self.common.counters.hits);
+            return Ok(held.value.clone());
+        }
+        Counters::count(&self.common.counters.misses);
+        let answer = match self.loads.next(asked.to_owned(), load) {
+            Next::Known(answer) => answer,
+            Next::Wait(load) => load.await.unwrap_or_else(|_| Err(cut_off())),
+        };
+        answer.or_else(|failure| self.cover(asked, failure))
+    }
+
+    /// What serves in place of a failure: nothing, if the failure is what the directory has to say.
+    fn cover<Q>(&self, asked: &Q, failure: Failure) -> Result<V, Failure>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let older = match failure {
+            Failure::Unavailable(_) | Failure::BadAnswer(_) => self.store.stale(asked, Instant::now()),
+            Failure::AmbiguousLogin(_) => None,
+        };
+        let Some(value) = older else { return Err(failure) };
+        Counters::count(&self.common.counters.stale);
+        Ok(value)
+    }
+}
+
+/// A task that never ended: the program ends.
+fn cut_off() -> Failure {
+    Failure::Unavailable("looking up was cut off".to_owned())
+}
