@@ -3,6 +3,7 @@
 //! One answer for a login, one for an address; the verdict is computed each time. In this order:
 //!
 //! 1. An answer younger than `ttl` (an absence: `negative_ttl`) that no invalidation has overtaken is given at once.
+//!    In the last part of its life, using it has it loaded again in the background.
 //! 2. Anything else waits for a load: one for a key, however many ask, and at most `limit` long.
 //! 3. Where the load fails since the directory is away, an answer of at most `stale` serves; else the failure is the
 //!    answer, also for who asks within the next second. A failure is never remembered as an absence.
@@ -13,6 +14,8 @@ use std::borrow::Cow;
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
+
+use tokio::sync::Semaphore;
 
 use crate::address::Address;
 use crate::directory::Failure;
@@ -30,6 +33,9 @@ use shelf::Shelf;
 use status::Counters;
 pub use status::Counts;
 use store::{Answer, Store};
+
+/// The most loads ahead of expiry that are under way: they are in no hurry, and messages ask over the same connection.
+const MOST_REFRESHES: usize = 16;
 
 /// How long what is remembered, and how much.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -63,6 +69,7 @@ struct Common {
     settings: CacheSettings,
     epochs: Arc<Epochs>,
     counters: Arc<Counters>,
+    refreshes: Arc<Semaphore>,
 }
 
 impl<L: Lookup + 'static> Cache<L> {
@@ -107,7 +114,7 @@ impl<L: Lookup + 'static> Cache<L> {
 impl Common {
     fn new(settings: CacheSettings) -> Self {
         let (epochs, counters) = (Arc::default(), Arc::default());
-        Self { settings, epochs, counters }
+        Self { settings, epochs, counters, refreshes: Arc::new(Semaphore::new(MOST_REFRESHES)) }
     }
 }
 

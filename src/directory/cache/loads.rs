@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::Shared;
-use tokio::sync::oneshot;
+use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
@@ -97,6 +97,25 @@ impl<K: Clone + Hash + Eq + Send + Sync + 'static, V: Answer> Loads<K, V> {
         }
         let waiting = self.desk.joinable(&table, &key).unwrap_or_else(|| self.begin(&mut table, key, load()));
         Next::Wait(waiting)
+    }
+
+    /// Loads what will soon be due, unless that is under way or has just failed.
+    pub(super) fn ahead<R>(&self, key: K, permit: OwnedSemaphorePermit, load: impl FnOnce() -> R)
+    where
+        R: Future<Output = Result<V, Failure>> + Send + 'static,
+    {
+        let mut table = self.desk.table();
+        if self.desk.failure(&key, Instant::now()).is_some() || self.desk.joinable(&table, &key).is_some() {
+            return;
+        }
+        Counters::count(&self.desk.common.counters.refreshes);
+        let load = load();
+        let load = async move {
+            let _permit = permit;
+            load.await
+        };
+        // Nobody waits for it.
+        drop(self.begin(&mut table, key, load));
     }
 
     /// How many failures are remembered.

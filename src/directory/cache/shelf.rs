@@ -36,6 +36,9 @@ impl<K: Clone + Hash + Eq + Send + Sync + 'static, V: Answer> Shelf<K, V> {
         let now = Instant::now();
         if let Some(held) = self.store.fresh(asked, now) {
             Counters::count(&self.common.counters.hits);
+            if held.claim_refresh(now) {
+                self.refresh(asked, load);
+            }
             return Ok(held.value.clone());
         }
         Counters::count(&self.common.counters.misses);
@@ -44,6 +47,16 @@ impl<K: Clone + Hash + Eq + Send + Sync + 'static, V: Answer> Shelf<K, V> {
             Next::Wait(load) => load.await.unwrap_or_else(|_| Err(cut_off())),
         };
         answer.or_else(|failure| self.cover(asked, failure))
+    }
+
+    fn refresh<Q, R>(&self, asked: &Q, load: impl FnOnce() -> R)
+    where
+        Q: ToOwned<Owned = K> + ?Sized,
+        R: Future<Output = Result<V, Failure>> + Send + 'static,
+    {
+        if let Ok(permit) = Arc::clone(&self.common.refreshes).try_acquire_owned() {
+            self.loads.ahead(asked.to_owned(), permit, load);
+        }
     }
 
     /// What serves in place of a failure: nothing, if the failure is what the directory has to say.

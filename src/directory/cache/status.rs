@@ -8,6 +8,7 @@ pub(super) struct Counters {
     pub(super) hits: AtomicU64,
     pub(super) misses: AtomicU64,
     pub(super) stale: AtomicU64,
+    pub(super) refreshes: AtomicU64,
     pub(super) failures: AtomicU64,
 }
 
@@ -20,6 +21,8 @@ pub struct Counts {
     pub misses: u64,
     /// The misses that an older answer has served, because the directory gave none.
     pub stale: u64,
+    /// Loads that began ahead of an expiry.
+    pub refreshes: u64,
     /// Loads that failed.
     pub failures: u64,
 }
@@ -32,9 +35,9 @@ impl Counters {
 
     /// The counts now.
     pub(super) fn counts(&self) -> Counts {
-        let Self { hits, misses, stale, failures } = self;
-        let [hits, misses, stale, failures] =
-            [hits, misses, stale, failures].map(|counter| counter.load(Relaxed));
-        Counts { hits, misses, stale, failures }
+        let Self { hits, misses, stale, refreshes, failures } = self;
+        let [hits, misses, stale, refreshes, failures] =
+            [hits, misses, stale, refreshes, failures].map(|counter| counter.load(Relaxed));
+        Counts { hits, misses, stale, refreshes, failures }
     }
 }

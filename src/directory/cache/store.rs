@@ -1,14 +1,18 @@
 //! The answers to one kind of question, as long as they are good for something.
 
 use std::borrow::Borrow;
-use std::hash::Hash;
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::CacheSettings;
 use super::epoch::{Epochs, Stamp, Standing};
+
+/// After a refresh was begun for an answer, none is for this long: it is under way, or it failed.
+const REFRESH_AGAIN: Duration = Duration::from_secs(1);
 
 /// What can be remembered.
 pub(super) trait Answer: Clone + Send + Sync + 'static {
@@ -23,6 +27,8 @@ pub(super) struct Held<V> {
     stamp: Stamp,
     /// How long after its load it is fresh.
     life: Duration,
+    /// From which age on, in milliseconds, somebody who uses it has it loaded again.
+    refresh: AtomicU64,
 }
 
 /// What is remembered. Freshness is by our own stamps, for they must be those from before the load, follow the epochs,
@@ -35,6 +41,8 @@ pub(super) struct Store<K, V> {
     absent: moka::sync::Cache<K, Arc<Held<V>>>,
     epochs: Arc<Epochs>,
     settings: CacheSettings,
+    /// Spreads the refreshes of keys that were loaded at the same time.
+    spread: RandomState,
 }
 
 impl<K: Hash + Eq + Send + Sync + 'static, V: Answer> Store<K, V> {
@@ -45,6 +53,7 @@ impl<K: Hash + Eq + Send + Sync + 'static, V: Answer> Store<K, V> {
             absent: bounded(settings.capacity.div_ceil(10), settings.negative_ttl),
             epochs,
             settings,
+            spread: RandomState::new(),
         }
     }
 
@@ -77,13 +86,13 @@ impl<K: Hash + Eq + Send + Sync + 'static, V: Answer> Store<K, V> {
     pub(super) fn put(&self, key: K, value: V, stamp: Stamp) {
         if !value.is_absence() {
             self.absent.invalidate(&key);
-            let held = Held { value, stamp, life: self.settings.ttl };
-            return self.found.insert(key, Arc::new(held));
+            let held = self.held(&key, value, stamp, self.settings.ttl);
+            return self.found.insert(key, held);
         }
         self.found.invalidate(&key);
         if !self.settings.negative_ttl.is_zero() {
-            let held = Held { value, stamp, life: self.settings.negative_ttl };
-            self.absent.insert(key, Arc::new(held));
+            let held = self.held(&key, value, stamp, self.settings.negative_ttl);
+            self.absent.insert(key, held);
         }
     }
 
@@ -106,9 +115,24 @@ impl<K: Hash + Eq + Send + Sync + 'static, V: Answer> Store<K, V> {
         self.absent.run_pending_tasks();
         (self.found.entry_count(), self.absent.entry_count())
     }
+
+    fn held(&self, key: &K, value: V, stamp: Stamp, life: Duration) -> Arc<Held<V>> {
+        // After six to seven eighths of its life.
+        let jitter = self.spread.hash_one(key) % 128;
+        let refresh = millis(life).saturating_mul(6 * 128 + jitter) / (8 * 128);
+        Arc::new(Held { value, stamp, life, refresh: AtomicU64::new(refresh) })
+    }
 }
 
 impl<V> Held<V> {
+    /// Whether it is time to load it again ahead of its expiry. Says so to one of those who ask at the same time.
+    pub(super) fn claim_refresh(&self, now: Instant) -> bool {
+        let age = millis(self.age(now));
+        let due = self.refresh.load(Relaxed);
+        let next = age.saturating_add(millis(REFRESH_AGAIN));
+        age >= due && self.refresh.compare_exchange(due, next, Relaxed, Relaxed).is_ok()
+    }
+
     fn age(&self, now: Instant) -> Duration {
         now.saturating_duration_since(self.stamp.at)
     }
@@ -120,4 +144,8 @@ where
     V: Clone + Send + Sync + 'static,
 {
     moka::sync::Cache::builder().max_capacity(capacity).time_to_live(life).build()
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

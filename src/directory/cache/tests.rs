@@ -105,9 +105,13 @@ async fn a_load_ends_at_its_limit() {
 async fn what_is_under_way_ends_with_the_cache() {
     let world = World::new();
     let cache = world.cache(settings());
+    person(&cache, "anna").await;
+    advance(secs(290)).await;
     world.hold();
     let asking = ask(&cache, "bea").await;
-    assert_eq!(world.under_way.load(SeqCst), 1);
+    assert_eq!(person_at_once(&cache, "anna").unwrap(), "version 1");
+    settle().await;
+    assert_eq!(world.under_way.load(SeqCst), 2, "one that somebody waits for, one ahead");
     asking.abort();
     assert!(asking.await.unwrap_err().is_cancelled());
     drop(cache);
@@ -146,6 +150,7 @@ async fn how_long_answers_are_fresh() {
         world.is(mood);
         let first = person(&cache, "anna").await;
         advance(secs(age)).await;
+        // What is still fresh is there at once, even if it is loaded again.
         world.hold();
         let again = person_at_once(&cache, "anna");
         assert_eq!(again.is_some(), loads == 1, "{first} after {age} s, {negative_ttl} s for absences");
@@ -201,6 +206,21 @@ async fn a_cache_without_capacity_shares_loads() {
     assert_eq!(join_all((0..20).map(|_| person(&cache, "anna"))).await, ["version 1"; 20]);
     assert_eq!(person(&cache, "anna").await, "version 1");
     assert_eq!(world.loads(), 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_absence_that_was_filled_does_not_come_back() {
+    let world = World::new();
+    let cache = world.cache(CacheSettings { ttl: secs(10), negative_ttl: secs(600), ..settings() });
+    world.is(Mood::KnowsNobody);
+    person(&cache, "anna").await;
+    world.is(Mood::Knows);
+    advance(secs(530)).await;
+    assert_eq!(person_at_once(&cache, "anna").unwrap(), "nobody");
+    settle().await;
+    assert_eq!(person_at_once(&cache, "anna").unwrap(), "version 1");
+    advance(secs(10)).await;
+    assert_eq!(person(&cache, "anna").await, "version 1");
 }
 
 // The directory is away.
@@ -326,6 +346,184 @@ async fn failures_take_little_memory() {
     assert!((1..=1024).contains(&cache.0.people.loads.failures()), "{}", cache.0.people.loads.failures());
 }
 
+// Refresh ahead.
+
+#[tokio::test(start_paused = true)]
+async fn what_is_used_is_loaded_ahead_while_it_serves() {
+    let world = World::new();
+    let cache = world.cache(settings());
+    person(&cache, "anna").await;
+    world.change();
+    advance(secs(224)).await;
+    assert_eq!(person_at_once(&cache, "anna").unwrap(), "version 1");
+    settle().await;
+    assert_eq!(world.loads(), 1, "before three quarters of its life it stays");
+    advance(secs(40)).await;
+    world.hold();
+    for _ in 0..50 {
+        assert_eq!(person_at_once(&cache, "anna").unwrap(), "version 1");
+        advance(Duration::from_millis(100)).await;
+    }
+    assert_eq!(world.loads(), 2, "it is not loaded twice at a time");
+    world.release();
+    settle().await;
+    assert_eq!(person_at_once(&cache, "anna").unwrap(), "version 2");
+    // Its life has begun anew with the second load.
+    advance(secs(200)).await;
+    assert_eq!(person_at_once(&cache, "anna").unwrap(), "version 2");
+    settle().await;
+    assert_eq!((world.loads(), cache.counts().refreshes), (2, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn in_the_steady_state_nobody_waits() {
+    let world = World::new();
+    let cache = world.cache(settings());
+    world.is(Mood::KnowsNobody);
+    person(&cache, "scanner").await;
+    world.is(Mood::Knows);
+    for login in ["anna", "bea", "carl"] {
+        person(&cache, login).await;
+    }
+    for second in 0..3600 {
+        advance(secs(1)).await;
+        for (login, mood, said) in [
+            ("scanner", Mood::KnowsNobody, "nobody"),
+            ("anna", Mood::Knows, "version 1"),
+            ("bea", Mood::Knows, "version 1"),
+        ] {
+            world.is(mood);
+            assert_eq!(person_at_once(&cache, login).as_deref(), Some(said), "{login} at {second}");
+            settle().await;
+        }
+    }
+    assert_eq!(cache.counts().misses, 4);
+    let loads = |login| world.asked().iter().filter(|asked| *asked == login).count();
+    assert_eq!(loads("carl"), 1, "what nobody uses is not loaded again");
+    assert!((12..=17).contains(&loads("anna")), "{}", loads("anna"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn how_loads_ahead_end() {
+    for (mood, at_once, at_ttl, from_ttl) in [
+        (Mood::Knows, "version 2", "version 2", "version 2"),
+        (Mood::KnowsNobody, "nobody", "nobody", "nobody"),
+        (unavailable(), "version 1", "version 1", "unavailable"),
+        (Mood::Panics, "version 1", "version 1", "bad answer"),
+        // It is what the directory says.
+        (ambiguous(), "ambiguous", "ambiguous", "ambiguous"),
+    ] {
+        let world = World::new();
+        let cache = world.cache(CacheSettings { stale: secs(0), ..settings() });
+        person(&cache, "anna").await;
+        world.change();
+        advance(secs(280)).await;
+        world.is(mood);
+        assert_eq!(person_at_once(&cache, "anna").unwrap(), "version 1");
+        settle().await;
+        assert_eq!(person(&cache, "anna").await, at_once);
+        advance(secs(19)).await;
+        assert_eq!(person(&cache, "anna").await, at_ttl);
+        advance(secs(1)).await;
+        assert_eq!(person(&cache, "anna").await, from_ttl);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_load_ahead_that_failed_is_tried_again_after_a_second() {
+    let world = World::new();
+    let cache = world.cache(settings());
+    person(&cache, "anna").await;
+    advance(secs(280)).await;
+    world.is(unavailable());
+    for loads in [2, 2, 3, 3, 4] {
+        assert_eq!(person_at_once(&cache, "anna").unwrap(), "version 1");
+        settle().await;
+        assert_eq!(world.loads(), loads);
+        advance(BACK_OFF / 2).await;
+    }
+    assert_eq!(cache.counts().stale, 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_load_ahead_that_failed_slowly_is_not_tried_again_at_once() {
+    let world = World::new();
+    let cache = world.cache(settings());
+    person(&cache, "anna").await;
+    advance(secs(280)).await;
+    world.hold();
+    for (wait, loads) in [(9_000, 2), (1_500, 2), (1_000, 2), (0, 3)] {
+        assert_eq!(person_at_once(&cache, "anna").unwrap(), "version 1");
+        settle().await;
+        assert_eq!(world.loads(), loads);
+        advance(Duration::from_millis(wait)).await;
+        settle().await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_of_those_who_use_an_answer_is_told_to_refresh_it() {
+    let world = World::new();
+    let cache = world.cache(settings());
+    person(&cache, "anna").await;
+    for (wait, claims) in [(secs(224), 0), (secs(40), 1), (BACK_OFF / 2, 0), (BACK_OFF / 2, 1)] {
+        advance(wait).await;
+        let held = cache.0.people.store.fresh("anna", Instant::now()).unwrap();
+        let claimed = (0..10).filter(|_| held.claim_refresh(Instant::now())).count();
+        assert_eq!(claimed, claims);
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn at_most_sixteen_are_loaded_ahead_at_a_time() {
+    let world = World::new();
+    let cache = world.cache(settings());
+    let logins: Vec<_> = (0..40).map(|number| format!("person{number}")).collect();
+    let ask_all = async || {
+        for login in &logins {
+            assert_eq!(person_at_once(&cache, login).unwrap(), "version 1");
+        }
+        settle().await;
+    };
+    join_all(logins.iter().map(|login| person(&cache, login))).await;
+    advance(secs(280)).await;
+    world.hold();
+    for _ in 0..5 {
+        ask_all().await;
+        assert_eq!(world.under_way.load(SeqCst), 16);
+        advance(secs(1)).await;
+    }
+    // Those that a message waits for are not held up by them.
+    let asking = ask(&cache, "zoe").await;
+    assert_eq!(world.under_way.load(SeqCst), 17);
+    world.release();
+    assert_eq!(asking.await.unwrap(), "version 1");
+    for _ in 0..3 {
+        ask_all().await;
+        advance(secs(1)).await;
+    }
+    assert_eq!(world.loads(), 40 + 40 + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_was_loaded_at_once_is_not_loaded_ahead_at_once() {
+    let world = World::new();
+    let cache = world.cache(settings());
+    let logins: Vec<_> = (0..100).map(|number| format!("person{number}")).collect();
+    join_all(logins.iter().map(|login| person(&cache, login))).await;
+    let mut loads = Vec::new();
+    for wait in [224, 20, 19] {
+        advance(secs(wait)).await;
+        for login in &logins {
+            person_at_once(&cache, login).unwrap();
+            settle().await;
+        }
+        loads.push(world.loads() - 100);
+    }
+    assert_eq!((loads[0], loads[2]), (0, 100));
+    assert!((20..=80).contains(&loads[1]), "{loads:?}");
+}
+
 // Invalidations.
 
 #[tokio::test(start_paused = true)]
@@ -426,20 +624,26 @@ async fn what_was_under_way_when_nobody_asked_is_as_old_as_it_is() {
     type Invalidate = fn(&Cache<Fake>);
     let expire: Invalidate = Cache::expire_all;
     for (invalidate, away) in [(expire, "version 1"), (Cache::forget_all, "unavailable")] {
-        let world = World::new();
-        let cache = world.cache(settings());
-        world.hold();
-        let before = ask(&cache, "anna").await;
-        world.change();
-        invalidate(&cache);
-        world.release();
-        assert_eq!(before.await.unwrap(), "version 1");
-        settle().await;
-        world.is(unavailable());
-        assert_eq!(person(&cache, "anna").await, away);
-        advance(BACK_OFF).await;
-        world.is(Mood::Knows);
-        assert_eq!(person(&cache, "anna").await, "version 2");
+        for ahead in [false, true] {
+            let world = World::new();
+            let cache = world.cache(settings());
+            if ahead {
+                person(&cache, "anna").await;
+                advance(secs(280)).await;
+            }
+            world.hold();
+            let before = ask(&cache, "anna").await;
+            world.change();
+            invalidate(&cache);
+            world.release();
+            assert_eq!(before.await.unwrap(), "version 1");
+            settle().await;
+            world.is(unavailable());
+            assert_eq!(person(&cache, "anna").await, away);
+            advance(BACK_OFF).await;
+            world.is(Mood::Knows);
+            assert_eq!(person(&cache, "anna").await, "version 2");
+        }
     }
 }
 
@@ -449,6 +653,7 @@ async fn nobody_ever_sees_what_is_older_than_the_epoch() {
     const KEYS: usize = 4;
     let world = World::new();
     world.dawdles.store(40, SeqCst);
+    // Short, so that loads ahead take part.
     let ttl = Duration::from_millis(4);
     let cache = world.cache(CacheSettings { ttl, limit: secs(60), ..settings() });
     let epoch = Arc::new(AtomicU64::new(1));
@@ -494,20 +699,25 @@ async fn nobody_ever_sees_what_is_older_than_the_epoch() {
 async fn what_is_counted() {
     let world = World::new();
     let cache = world.cache(settings());
-    let counts = |hits, misses, stale, failures| Counts { hits, misses, stale, failures };
+    let counts =
+        |hits, misses, stale, refreshes, failures| Counts { hits, misses, stale, refreshes, failures };
     assert_eq!(cache.counts(), Counts::default());
     person(&cache, "anna").await;
     join_all((0..3).map(|_| owner(&cache, "anna@example.org"))).await;
-    assert_eq!(cache.counts(), counts(0, 4, 0, 0));
+    assert_eq!(cache.counts(), counts(0, 4, 0, 0, 0));
     person(&cache, "anna").await;
-    assert_eq!(cache.counts(), counts(1, 4, 0, 0));
+    assert_eq!(cache.counts(), counts(1, 4, 0, 0, 0));
+    advance(secs(280)).await;
+    person(&cache, "anna").await;
+    settle().await;
+    assert_eq!(cache.counts(), counts(2, 4, 0, 1, 0));
     world.is(unavailable());
     advance(secs(300)).await;
     for _ in 0..3 {
         person(&cache, "anna").await;
     }
-    assert_eq!(cache.counts(), counts(1, 7, 3, 1));
+    assert_eq!(cache.counts(), counts(2, 7, 3, 1, 1));
     person(&cache, "bea").await;
-    assert_eq!(cache.counts(), counts(1, 8, 3, 2));
+    assert_eq!(cache.counts(), counts(2, 8, 3, 1, 2));
     assert_eq!(format!("{cache:?}").matches("misses: 8").count(), 1);
 }
