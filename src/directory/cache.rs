@@ -30,8 +30,8 @@ mod store;
 
 use epoch::Epochs;
 use shelf::Shelf;
-use status::Counters;
 pub use status::Counts;
+use status::{Counters, Outage};
 use store::{Answer, Store};
 
 /// The most loads ahead of expiry that are under way: they are in no hurry, and messages ask over the same connection.
@@ -69,6 +69,7 @@ struct Common {
     settings: CacheSettings,
     epochs: Arc<Epochs>,
     counters: Arc<Counters>,
+    outage: Arc<Outage>,
     refreshes: Arc<Semaphore>,
 }
 
@@ -113,8 +114,8 @@ impl<L: Lookup + 'static> Cache<L> {
 
 impl Common {
     fn new(settings: CacheSettings) -> Self {
-        let (epochs, counters) = (Arc::default(), Arc::default());
-        Self { settings, epochs, counters, refreshes: Arc::new(Semaphore::new(MOST_REFRESHES)) }
+        let (epochs, counters, outage) = (Arc::default(), Arc::default(), Arc::default());
+        Self { settings, epochs, counters, outage, refreshes: Arc::new(Semaphore::new(MOST_REFRESHES)) }
     }
 }
 

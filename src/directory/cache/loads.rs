@@ -171,8 +171,9 @@ impl<K: Hash + Eq + Send + Sync + 'static, V: Answer> Desk<K, V> {
     }
 
     fn end(&self, key: K, number: u64, stamp: Stamp, brought: Result<V, Failure>) {
-        if brought.is_err() {
-            Counters::count(&self.common.counters.failures);
+        match brought {
+            Ok(_) => self.common.outage.answers(),
+            Err(_) => Counters::count(&self.common.counters.failures),
         }
         let mut table = self.table();
         if table.under_way.get(&key).is_none_or(|load| load.number != number) {

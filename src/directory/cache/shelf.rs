@@ -65,12 +65,14 @@ impl<K: Clone + Hash + Eq + Send + Sync + 'static, V: Answer> Shelf<K, V> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
+        let now = Instant::now();
         let older = match failure {
-            Failure::Unavailable(_) | Failure::BadAnswer(_) => self.store.stale(asked, Instant::now()),
+            Failure::Unavailable(_) | Failure::BadAnswer(_) => self.store.stale(asked, now),
             Failure::AmbiguousLogin(_) => None,
         };
         let Some(value) = older else { return Err(failure) };
         Counters::count(&self.common.counters.stale);
+        self.common.outage.serves(&failure, now);
         Ok(value)
     }
 }

@@ -1,3 +1,5 @@
+use std::io::Write;
+use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
 
 use futures_util::FutureExt;
@@ -344,6 +346,72 @@ async fn failures_take_little_memory() {
         person(&cache, &format!("guess{number}")).await;
     }
     assert!((1..=1024).contains(&cache.0.people.loads.failures()), "{}", cache.0.people.loads.failures());
+}
+
+/// What the program's log gets while the guard lives.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl Log {
+    fn capture(&self) -> tracing::subscriber::DefaultGuard {
+        let log = self.clone();
+        let lines = tracing_subscriber::fmt().without_time().with_target(false).with_ansi(false);
+        tracing::subscriber::set_default(lines.with_writer(move || log.clone()).finish())
+    }
+
+    fn lines(&self) -> Vec<String> {
+        let bytes = std::mem::take(&mut *self.0.lock().unwrap());
+        String::from_utf8(bytes).unwrap().lines().map(|line| line.trim().to_owned()).collect()
+    }
+}
+
+impl Write for Log {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0.lock().unwrap().write(bytes)
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_outage_is_told_when_it_begins_and_when_it_ends_and_not_more_than_once_a_minute() {
+    let log = Log::default();
+    let _capture = log.capture();
+    let world = World::new();
+    let cache = world.cache(settings());
+    person(&cache, "anna").await;
+    advance(secs(300)).await;
+    let begin = "WARN the directory is not available: it is away; until it answers, answers from before are used \
+                 where there are any";
+    let end = |served| {
+        format!("WARN the directory answers again; meanwhile {served} answers from before were used")
+    };
+    assert_eq!(log.lines(), [""; 0]);
+    world.is(unavailable());
+    for _ in 0..5 {
+        assert_eq!(person(&cache, "anna").await, "version 1");
+        advance(BACK_OFF).await;
+    }
+    assert_eq!(log.lines(), [begin]);
+    world.is(Mood::Knows);
+    person(&cache, "bea").await;
+    person(&cache, "carl").await;
+    assert_eq!(log.lines(), [end(5)]);
+    // It comes and goes.
+    for round in 0..50 {
+        world.is(unavailable());
+        assert_eq!(person(&cache, "anna").await, "version 1");
+        advance(BACK_OFF).await;
+        world.is(Mood::Knows);
+        person(&cache, &format!("carl{round}")).await;
+    }
+    assert_eq!(log.lines(), [""; 0]);
+    advance(secs(60)).await;
+    world.is(unavailable());
+    person(&cache, "anna").await;
+    assert_eq!(log.lines(), [begin]);
 }
 
 // Refresh ahead.
