@@ -65,6 +65,7 @@ struct Inner<L> {
 }
 
 /// What both kinds of questions share.
+#[derive(Clone)]
 struct Common {
     settings: CacheSettings,
     epochs: Arc<Epochs>,
@@ -80,6 +81,19 @@ impl<L: Lookup + 'static> Cache<L> {
         let people = Store::new(settings, Arc::clone(&common.epochs));
         let holders = Store::new(settings, Arc::clone(&common.epochs));
         Self::with(lookup, common, people.into(), holders.into())
+    }
+
+    /// Goes on with what `old` remembers, in front of another lookup that gives the same answers, such as over a new
+    /// connection. All of it is due, as after [`Self::expire_all`]; both caches go on and share what they learn, but
+    /// nothing that `old` has under way.
+    pub fn over<M: Lookup + 'static>(lookup: L, old: &Cache<M>) -> Self {
+        old.expire_all();
+        // Else one of them could bring an older answer than this cache already has.
+        old.0.people.loads.disown();
+        old.0.holders.loads.disown();
+        let refreshes = Arc::new(Semaphore::new(MOST_REFRESHES));
+        let common = Common { refreshes, ..Common::clone(&old.0.common) };
+        Self::with(lookup, common, Arc::clone(&old.0.people.store), Arc::clone(&old.0.holders.store))
     }
 
     /// From now on everything is asked for anew, and what is remembered serves only while the directory is away.

@@ -118,6 +118,11 @@ impl<K: Clone + Hash + Eq + Send + Sync + 'static, V: Answer> Loads<K, V> {
         drop(self.begin(&mut table, key, load));
     }
 
+    /// No load that is under way is remembered.
+    pub(super) fn disown(&self) {
+        self.desk.table().under_way.clear();
+    }
+
     /// How many failures are remembered.
     #[cfg(test)]
     pub(super) fn failures(&self) -> u64 {

@@ -715,6 +715,37 @@ async fn what_was_under_way_when_nobody_asked_is_as_old_as_it_is() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_cache_goes_on_over_another_lookup() {
+    let (before, after) = (World::new(), World::new());
+    after.change();
+    let old = before.cache(settings());
+    person(&old, "anna").await;
+    person(&old, "bea").await;
+    before.hold();
+    let under_way = ask(&old, "carl").await;
+    after.is(unavailable());
+    let new = Cache::over(after.lookup(), &old);
+    // What is there serves while the new one is away.
+    assert_eq!(person(&new, "anna").await, "version 1");
+    assert_eq!(person(&new, "carl").await, "unavailable");
+    // It is due, and the new one is asked.
+    advance(BACK_OFF).await;
+    after.is(Mood::Knows);
+    assert_eq!(person(&new, "anna").await, "version 2");
+    let asking = ask(&new, "carl").await;
+    assert_eq!(asking.await.unwrap(), "version 2", "nobody waits for a load of the old one");
+    // What the old one has under way goes to who waits for it, and to nobody else.
+    before.release();
+    assert_eq!(under_way.await.unwrap(), "version 1");
+    assert_eq!(person_at_once(&new, "carl").unwrap(), "version 2");
+    // Messages under way finish with the old one; it learns from the new one, and is invalidated with it.
+    assert_eq!(person_at_once(&old, "anna").unwrap(), "version 2");
+    assert_eq!(before.asked(), ["anna", "bea", "carl"]);
+    new.forget_all();
+    assert_eq!(person(&old, "anna").await, "version 1");
+}
+
 /// A thousand invalidations, each while loads are under way that began before the change.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn nobody_ever_sees_what_is_older_than_the_epoch() {
