@@ -130,16 +130,15 @@ impl Slapd {
         Mark(self.log().len())
     }
 
+    /// What was logged since then.
+    pub(crate) fn log_since(&self, mark: Mark) -> String {
+        self.log().split_off(mark.0)
+    }
+
     /// The searches since then, each as slapd logs it: `base="…" scope=2 deref=0 filter="…"`.
     pub(crate) fn searches_since(&self, mark: Mark) -> Vec<String> {
-        let search = |line: &str| Some(line.split_once(" SRCH base=")?.1.to_owned());
-        let log = self.log();
-        log.get(mark.0..)
-            .unwrap_or_default()
-            .lines()
-            .filter_map(search)
-            .map(|s| format!("base={s}"))
-            .collect()
+        let search = |line: &str| Some(format!("base={}", line.split_once(" SRCH base=")?.1));
+        self.log_since(mark).lines().filter_map(search).collect()
     }
 
     /// Applies change records as the administrator; all must succeed.
