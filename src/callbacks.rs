@@ -250,7 +250,7 @@ mod tests {
     /// A session in which anna has begun a message.
     fn session() -> Session<impl Lookup> {
         let config = Config::parse(CONFIG, Path::new(FILE)).unwrap();
-        let site = Arc::new(crate::open::site(config).unwrap());
+        let site = Arc::new(crate::open::site(config, None).unwrap());
         let (_, current) = tokio::sync::watch::channel(site);
         let mut session = Session::new(current, Transactions::default());
         let envelope = Envelope::read([&b"<>"[..]].into_iter());

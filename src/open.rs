@@ -1,11 +1,13 @@
 //! The wiring: from a configuration to whoever answers its questions. The only place that names the adapters.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tracing::warn;
 
-use crate::address::Address;
-use crate::config::{Config, Source};
+use crate::address::{Address, AddressRules};
+use crate::config::{CacheConfig, Config, DirectoryConfig, Server, Source};
+use crate::directory::cache::{Cache, CacheSettings};
 use crate::directory::ldap::{LdapDirectory, TlsFilesError};
 use crate::directory::ldif::{LdifDirectory, LdifError};
 use crate::directory::lookup::{Holders, Lookup, LookupRules, Resolver};
@@ -36,23 +38,67 @@ pub enum Backend {
 /// Who answers messages.
 pub enum Answers {
     /// A file, which is in memory as it is.
-    File(Resolver<LdifDirectory>),
-    /// A server.
-    Server(Resolver<LdapDirectory>),
+    File(Box<Resolver<LdifDirectory>>),
+    /// A server, whose answers are remembered, and under what.
+    Server(Cache<Resolver<LdapDirectory>>, Box<Shape>),
 }
 
-/// The site of a configuration, for serving messages.
+/// What shapes a server's answers: under another, what is remembered means nothing.
+#[derive(Debug, Eq, PartialEq)]
+pub struct Shape {
+    directory: DirectoryConfig,
+    cache: CacheConfig,
+    addresses: AddressRules,
+    /// The contexts, and the domains that are looked up in each.
+    subtrees: Vec<(Dn, Vec<String>)>,
+}
+
+impl Shape {
+    fn of(config: &Config) -> Self {
+        let contexts = config.rules.grants.contexts.iter();
+        Self {
+            directory: config.directory.clone(),
+            cache: config.cache.clone(),
+            addresses: config.rules.addresses.clone(),
+            subtrees: contexts.map(|context| (context.base.clone(), context.domains.clone())).collect(),
+        }
+    }
+}
+
+/// The site of a configuration, for serving messages. What the site `before` it remembers is asked for anew, and serves
+/// as long as the directory is away.
 ///
 /// # Errors
 ///
 /// The directory's file, or what is needed to speak to its server, cannot be used. A server that is away is no error.
-pub fn site(config: Config) -> Result<Site<Answers>, OpenError> {
+pub fn site(config: Config, before: Option<&Site<Answers>>) -> Result<Site<Answers>, OpenError> {
     let rules = lookup_rules(&config);
     let answers = match backend(&config)? {
-        Backend::File(directory) => Answers::File(Resolver::new(directory, rules)),
-        Backend::Server(directory) => Answers::Server(Resolver::new(directory, rules)),
+        Backend::File(directory) => Answers::File(Box::new(Resolver::new(directory, rules))),
+        Backend::Server(directory) => {
+            remembering(Resolver::new(directory, rules), &config, before.map(|site| &site.lookup))
+        }
     };
     Ok(Site::new(config, answers))
+}
+
+fn remembering(resolver: Resolver<LdapDirectory>, config: &Config, before: Option<&Answers>) -> Answers {
+    let shape = Shape::of(config);
+    let cache = match before {
+        Some(Answers::Server(cache, same)) if **same == shape => Cache::over(resolver, cache),
+        Some(Answers::Server(..) | Answers::File(_)) | None => Cache::new(resolver, settings(config)),
+    };
+    Answers::Server(cache, Box::new(shape))
+}
+
+fn settings(config: &Config) -> CacheSettings {
+    let CacheConfig { ttl, negative_ttl, stale, capacity } = config.cache;
+    // A login takes a search and one for each level of groups: together they may take as long as two that are slow.
+    let limit = match &config.directory.source {
+        Source::Server(Server { timeout, .. }) => *timeout * 2,
+        Source::File(_) => Duration::MAX,
+    };
+    CacheSettings { ttl, negative_ttl, stale, capacity, limit }
 }
 
 /// The same for a command, which asks each question once: nothing is remembered.
@@ -94,14 +140,14 @@ impl Lookup for Answers {
     async fn person(&self, login: &str) -> Result<Option<Person>, Failure> {
         match self {
             Self::File(resolver) => resolver.person(login).await,
-            Self::Server(resolver) => resolver.person(login).await,
+            Self::Server(cache, _) => cache.person(login).await,
         }
     }
 
     async fn owners(&self, address: &Address) -> Result<Holders, Failure> {
         match self {
             Self::File(resolver) => resolver.owners(address).await,
-            Self::Server(resolver) => resolver.owners(address).await,
+            Self::Server(cache, _) => cache.owners(address).await,
         }
     }
 }

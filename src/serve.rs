@@ -47,7 +47,7 @@ pub enum ServeError {
 /// Serves until a signal ends it. `path` is where the configuration is read from anew.
 pub async fn serve(path: &Path, config: Config) -> Result<(), ServeError> {
     let listen = config.listen.clone();
-    let site = open::site(config)?;
+    let site = open::site(config, None)?;
     raise_descriptor_limit();
     let signals = Signals::new()?;
     let socket = Socket::bind(&listen).await?;
@@ -150,6 +150,6 @@ impl Reload {
         if config.listen != self.listen {
             warn!("the new \"listen\" counts from the next start");
         }
-        Ok(open::site(config)?)
+        Ok(open::site(config, Some(&self.sender.borrow()))?)
     }
 }
