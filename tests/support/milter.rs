@@ -57,13 +57,17 @@ impl Setup {
         Self { knobs: knobs.to_owned(), ..self }
     }
 
-    /// With a server as its directory; its certificate is not asked for.
+    /// With a server as its directory.
     pub(crate) fn server(self, slapd: &Slapd) -> Self {
+        self.server_at(slapd, slapd.port("ldap"))
+    }
+
+    /// The same, by way of this port.
+    pub(crate) fn server_at(self, slapd: &Slapd, port: u16) -> Self {
         let password = slapd.path("milter.password");
         let source = format!(
-            "directory.urls = [\"{}\"]\ndirectory.base_dn = \"{SUFFIX}\"\n\
+            "directory.urls = [\"ldap://127.0.0.1:{port}\"]\ndirectory.base_dn = \"{SUFFIX}\"\n\
              directory.bind_dn = \"cn=delegation-milter,{SUFFIX}\"\ndirectory.bind_password_file = \"{}\"\n",
-            slapd.uri("ldap"),
             password.display()
         );
         Self { source, ..self }

@@ -10,6 +10,7 @@ pub(crate) mod decisions;
 pub(crate) mod mail_system;
 pub(crate) mod message;
 pub(crate) mod milter;
+pub(crate) mod relay;
 pub(crate) mod sink;
 pub(crate) mod slapd;
 pub(crate) mod smtp;
