@@ -118,3 +118,57 @@ fn in_the_steady_state_nobody_waits_for_the_directory() {
     let slowest = times.iter().copied().fold(0.0, f64::max);
     assert!(slowest < 2.0 * late.as_secs_f64() * 1000.0, "a message took {slowest} ms: it waited");
 }
+
+/// Bea takes carl's right away.
+const REVOKE: &str = "dn: uid=bea,dc=example,dc=org\nchangetype: modify\ndelete: delegationSendOnBehalf\n\
+     delegationSendOnBehalf: uid=carl,dc=example,dc=org\n";
+
+fn carl_for_bea(mail: &MailSystem) -> String {
+    mail.message("carl", "<carl@example.org>", &from("bea@example.org")).reply
+}
+
+#[test]
+fn a_right_that_is_taken_away_is_gone_after_the_ttl() {
+    let (mail, slapd) = (mail_system(), company());
+    let _milter = start(&mail, &slapd, slapd.port("ldap"), "cache.ttl = \"1s\"");
+    assert!(carl_for_bea(&mail).starts_with("250"));
+    slapd.modify(REVOKE);
+    wait_until("carl may no longer", || carl_for_bea(&mail).starts_with("550 5.7.1 "));
+}
+
+#[test]
+fn a_reload_has_everything_asked_for_anew() {
+    let (mail, slapd) = (mail_system(), company());
+    let milter = start(&mail, &slapd, slapd.port("ldap"), "cache.ttl = \"1h\"");
+    assert!(carl_for_bea(&mail).starts_with("250"));
+    slapd.modify(REVOKE);
+    assert!(carl_for_bea(&mail).starts_with("250"), "what is remembered serves for the ttl");
+    assert!(milter.reload().contains("reloaded"));
+    assert!(carl_for_bea(&mail).starts_with("550 5.7.1 "));
+}
+
+#[test]
+fn a_reload_while_the_directory_is_away_loses_nothing() {
+    let (mail, slapd) = (mail_system(), company());
+    let milter = start(&mail, &slapd, slapd.port("ldap"), "cache.ttl = \"1h\"");
+    assert!(carl_for_bea(&mail).starts_with("250"));
+    slapd.stop();
+    // Rules do not shape what the directory says.
+    milter.reconfigure("cache.ttl = \"1h\"\npolicy.prefer = \"send-as\"\ndenied.contact = \"the desk\"");
+    assert!(milter.reload().contains(" reloaded"));
+    assert!(carl_for_bea(&mail).starts_with("250"));
+    assert!(milter.log().contains("answers from before are used"));
+    // What people log in with does.
+    milter.reconfigure("cache.ttl = \"1h\"\ndirectory.attributes.login = [\"cn\"]");
+    assert!(milter.reload().contains(" reloaded"));
+    assert!(carl_for_bea(&mail).starts_with("451 4.3.0 "));
+}
+
+#[test]
+fn while_the_directory_is_away_nothing_older_than_stale_serves() {
+    let (mail, slapd) = (mail_system(), company());
+    let _milter = start(&mail, &slapd, slapd.port("ldap"), "cache.ttl = \"1s\"\ncache.stale = \"2s\"");
+    assert!(carl_for_bea(&mail).starts_with("250"));
+    slapd.stop();
+    wait_until("carl is deferred", || carl_for_bea(&mail).starts_with("451 4.3.0 "));
+}
