@@ -2,6 +2,8 @@
 //!
 //! Nothing here is believed; [`crate::policy`] says what is.
 
+use std::fmt;
+
 use crate::address::Address;
 use crate::mailbox::{self, FieldError, MAX_FIELD, Mailbox};
 
@@ -145,6 +147,17 @@ impl ReversePath {
             None => inner,
         };
         Address::parse(mailbox).map_or_else(|_| Self::Unusable(inner.to_owned()), Self::Address)
+    }
+}
+
+/// The path with its angle brackets; it holds whatever the client wrote.
+impl fmt::Display for ReversePath {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Null => f.write_str("<>"),
+            Self::Address(address) => write!(f, "<{address}>"),
+            Self::Unusable(text) => write!(f, "<{text}>"),
+        }
     }
 }
 

@@ -7,7 +7,7 @@ use tracing::{info, warn};
 
 use super::Trouble;
 use crate::grant::Mode;
-use crate::message::{Envelope, Message, ReversePath};
+use crate::message::{Envelope, Message};
 use crate::policy::{Accepted, EnvelopeChange, SenderChange};
 use crate::reply::{Reply, printable, printable_within};
 
@@ -81,11 +81,7 @@ fn refusal(mode: Mode) -> &'static str {
 }
 
 fn reverse_path(envelope: &Envelope) -> String {
-    printable(&match &envelope.sender {
-        ReversePath::Null => "<>".to_owned(),
-        ReversePath::Address(address) => format!("<{address}>"),
-        ReversePath::Unusable(text) => format!("<{text}>"),
-    })
+    printable(&envelope.sender.to_string())
 }
 
 /// The authors; none if From names none, which the reply then says.
