@@ -202,6 +202,16 @@ impl Rights {
         }
     }
 
+    /// The names of those that it holds.
+    pub fn names(self) -> Vec<&'static str> {
+        let held = [
+            (self.send_as, Right::SendAs),
+            (self.send_on_behalf, Right::SendOnBehalf),
+            (self.schedule, Right::Schedule),
+        ];
+        held.into_iter().filter(|(held, _)| *held).map(|(_, right)| right.name()).collect()
+    }
+
     fn intersect(self, other: Self) -> Self {
         Self {
             send_as: self.send_as && other.send_as,

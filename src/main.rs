@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use delegation_milter::admin::explain;
+use delegation_milter::admin::explain::{self, Question};
 use delegation_milter::config::Config;
 use delegation_milter::logging;
 
@@ -30,12 +30,19 @@ struct Arguments {
 enum Command {
     /// Serve Postfix (the default).
     Serve,
-    /// Say whether a login may write as an address, and why.
+    /// Say whether a login may write as an address, or send a message, and why.
     Explain {
         /// The login, as Postfix gives it in {auth_authen}.
         login: String,
         /// The address that stands in From.
-        address: String,
+        #[arg(required_unless_present = "message", conflicts_with = "message")]
+        address: Option<String>,
+        /// A whole message in place of ADDRESS, as it would be submitted; - for standard input.
+        #[arg(long, value_name = "FILE")]
+        message: Option<PathBuf>,
+        /// The envelope sender of the message, '' for none; the login's own address unless given.
+        #[arg(long, value_name = "ADDR", requires = "message", conflicts_with = "address")]
+        mail_from: Option<String>,
         /// Answer in JSON.
         #[arg(long)]
         json: bool,
@@ -63,8 +70,12 @@ fn main() -> ExitCode {
             let served = runtime.block_on(delegation_milter::serve(&arguments.config, config));
             served.map_or_else(|error| fail(USAGE, error), |()| ExitCode::SUCCESS)
         }
-        Command::Explain { login, address, json } => {
-            let explained = runtime.block_on(explain::explain(config, &login, &address));
+        Command::Explain { login, address, message, mail_from, json } => {
+            let question = match message {
+                Some(file) => Question::Message { file, mail_from },
+                None => Question::Address(address.unwrap_or_default()),
+            };
+            let explained = runtime.block_on(explain::explain(config, &login, &question));
             match explained {
                 Ok(explanation) => print(&explanation.render(json), explanation.allowed()),
                 Err(error) if error.is_temporary() => fail(UNAVAILABLE, error),

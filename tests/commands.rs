@@ -12,9 +12,11 @@
 mod support;
 
 use std::fs::OpenOptions;
+use std::io::Write;
 use std::path::Path;
 use std::process::{Command, Output, Stdio};
 
+use support::text::unescape;
 use support::wire::{ACTIONS, STEPS, Wire};
 use support::{TempDir, project};
 
@@ -115,6 +117,178 @@ fn explain_for_programs() {
     assert_eq!((output.status.code(), &answer["allowed"]), (Some(1), &false.into()));
 }
 
+fn explain_message(config: &str, login: &str, message: &[u8], more: &[&str]) -> Output {
+    let arguments = [&["--config", config, "explain", login, "--message", "-"], more].concat();
+    program_reading(&arguments, message)
+}
+
+fn program_reading(arguments: &[&str], input: &[u8]) -> Output {
+    let mut process = Command::new(env!("CARGO_BIN_EXE_delegation-milter"))
+        .args(arguments)
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    process.stdin.take().unwrap().write_all(input).unwrap();
+    process.wait_with_output().unwrap()
+}
+
+#[test]
+fn explain_allows_a_whole_message() {
+    let files = TempDir::new();
+    let config = configuration(&files, "");
+    for (login, message, more, lines) in [
+        (
+            "carl",
+            "From: Bea Brandt\r\n <bea@example.org>\r\n\r\nFrom: boss@example.org\r\n",
+            &[][..],
+            &[
+                "allowed: carl with this message from <carl@example.org>",
+                "  Sender    carl@example.org",
+                "  envelope  kept",
+                "<bea@example.org> in From: send-on-behalf, written as on-behalf",
+                "  counts    send-on-behalf to uid=carl,ou=people,dc=example,dc=org: it names the submitter",
+                "<carl@example.org> in MAIL FROM: own",
+            ][..],
+        ),
+        (
+            "carl",
+            "From: frida@example.org, dora@example.org\n\n",
+            &["--mail-from", "<>"],
+            &[
+                "with this message from <>",
+                "<frida@example.org> in From: send-as and send-on-behalf, written as on-behalf",
+                "<dora@example.org> in From: send-as, written as send-as",
+            ],
+        ),
+        ("carl", "From: dora@example.org", &[], &["  Sender    none", "  envelope  dora@example.org"]),
+        ("carl", "From: dora@example.org", &["--mail-from", ""], &["  envelope  kept"]),
+        ("anna", "From: anna@example.org\nSender: <anna@example.org>", &[], &["  Sender    kept"]),
+        ("anna", "From: anna@example.org\nSender: <boss@example.org>", &[], &["  Sender    removed"]),
+    ] {
+        explains_message(&config, login, message, more, 0, lines);
+    }
+}
+
+#[test]
+fn explain_refuses_a_whole_message() {
+    let files = TempDir::new();
+    let config = configuration(&files, "");
+    for (login, message, more, lines) in [
+        (
+            "anna",
+            "From: anna@example.org, boss@example.org\n",
+            &[][..],
+            &[
+                "refused: anna with this message",
+                "  reply     550 5.7.1 <boss@example.org>: you may not send",
+                "<anna@example.org> in From and MAIL FROM: own",
+                "<boss@example.org> in From: none",
+                "held by uid=boss,ou=people,dc=example,dc=org, which grants\n  nothing",
+            ][..],
+        ),
+        (
+            "anna",
+            "From: anna@example.org",
+            &["--mail-from", "boss@example.org"],
+            &["(in MAIL FROM)", "<boss@example.org> in MAIL FROM: none"],
+        ),
+        ("anna", "From: anna@example.org", &["--mail-from", "plain"], &["553 5.1.7 <plain>: MAIL FROM must"]),
+        (
+            "anna",
+            "Resent-From: x@example.com\nFrom: anna@example.org",
+            &[],
+            &["(in Resent-From)", "<x@example.com> in Resent-From: unknown"],
+        ),
+        ("anna", "", &[], &["554 5.6.0 there is no From field"]),
+        (
+            "stranger",
+            "From: anna@example.org",
+            &[],
+            &["stranger with this message from <>", "the login stranger"],
+        ),
+    ] {
+        explains_message(&config, login, message, more, 1, lines);
+    }
+}
+
+#[track_caller]
+fn explains_message(config: &str, login: &str, message: &str, more: &[&str], status: i32, lines: &[&str]) {
+    let output = explain_message(config, login, message.as_bytes(), more);
+    let text = String::from_utf8_lossy(&output.stdout);
+    assert_eq!(output.status.code(), Some(status), "{login} {message:?}: {text}");
+    for line in lines {
+        assert!(text.contains(line), "{line:?} is not in the answer:\n{text}");
+    }
+}
+
+#[test]
+fn explain_decides_a_whole_message_for_programs() {
+    let files = TempDir::new();
+    let config = configuration(&files, "");
+    let file =
+        files.write("message", "From: dora@example.org\nSender: x@example.com\n\n").display().to_string();
+    let output = program(&["--config", &config, "explain", "carl", "--message", &file, "--json"]);
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    for (pointer, value) in [
+        ("/allowed", true.into()),
+        ("/mail_from", "<carl@example.org>".into()),
+        ("/sender_field", "removed".into()),
+        ("/envelope", "dora@example.org".into()),
+        ("/addresses/0/address", "dora@example.org".into()),
+        ("/addresses/0/places", serde_json::json!(["From"])),
+        ("/addresses/0/relation", serde_json::json!(["send-as"])),
+        ("/addresses/0/by", "send-as".into()),
+        ("/addresses/0/principals/0/grants/0/counts", true.into()),
+        ("/addresses/1/relation", serde_json::json!(["own"])),
+    ] {
+        assert_eq!(answer.pointer(pointer), Some(&value), "{pointer} of {answer:#}");
+    }
+    for absent in ["/address", "/by", "/principals", "/sender", "/reply", "/addresses/1/by"] {
+        assert_eq!(answer.pointer(absent), None, "{absent} of {answer:#}");
+    }
+}
+
+/// `tests/corpus.rs` sends these through Postfix; of the same octets in a file, the verdict is the same.
+#[test]
+fn explain_gives_the_verdicts_of_the_corpus() {
+    let files = TempDir::new();
+    let directory = project("tests/fixtures/corpus.ldif");
+    let text = format!("[directory]\nurls = [\"file:{}\"]\n", directory.display());
+    let config = files.write("milter.toml", text).display().to_string();
+    let lines: Vec<_> =
+        include_str!("corpus/from.tsv").lines().filter(|line| !line.starts_with('#')).collect();
+    assert!(lines.len() > 40);
+    for line in lines {
+        let columns: Vec<_> = line.split('\t').collect();
+        let message = [&unescape(columns[2])[..], b"To: to@sink.example\r\n\r\nHello.\r\n"].concat();
+        let output = explain_message(&config, "anna", &message, &[]);
+        let expected = if columns[1] == "accept" { 0 } else { 1 };
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(expected), "{}: {text}", columns[0]);
+    }
+}
+
+/// What the milter answers with 451 is neither yes nor no, and says what to do.
+#[test]
+fn a_login_of_several_is_deferred() {
+    let files = TempDir::new();
+    let person =
+        |ou| format!("dn: uid=a,ou={ou}\nobjectClass: inetOrgPerson\nuid: a\nmail: a@{ou}.example\n\n");
+    let ldif = files.write("two.ldif", person("x") + &person("y"));
+    let text = format!("[directory]\nurls = [\"file:{}\"]\n", ldif.display());
+    let config = files.write("milter.toml", text).display().to_string();
+    for arguments in [&["a@x.example"][..], &["--message", "/dev/null"]] {
+        let output = program(&[&["--config", &config, "explain", "a"], arguments].concat());
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(75), "{error}");
+        for said in ["uid=a,ou=x and uid=a,ou=y", "deferred (451) until only one of them has it"] {
+            assert!(error.contains(said), "{said:?} is not in {error}");
+        }
+    }
+}
+
 /// Usage and configuration end with 2 and say why on standard error, nothing on standard output.
 #[test]
 fn what_is_wrong_ends_with_2() {
@@ -131,6 +305,16 @@ fn what_is_wrong_ends_with_2() {
             "\"nonsense\" is not a mail address: it has no domain",
         ),
         (&["--config", &good, "explain", "anna"], "required arguments were not provided"),
+        (
+            &["--config", &good, "explain", "anna", "a@example.org", "--message", "-"],
+            "cannot be used with '--message",
+        ),
+        (&["--config", &good, "explain", "anna", "a@example.org", "--mail-from", ""], "cannot be used with"),
+        (&["--config", &good, "explain", "anna", "--mail-from", ""], "--message"),
+        (
+            &["--config", &good, "explain", "anna", "--message", &nowhere],
+            "nowhere.toml: cannot be read: No such file",
+        ),
         (&["--config", &good, "expalin"], "unrecognized subcommand"),
         (&["--nonsense"], "unexpected argument"),
     ] {

@@ -1,62 +1,98 @@
-//! `explain LOGIN ADDRESS`: the verdict, and the path to it.
+//! `explain LOGIN ADDRESS` and `explain LOGIN --message FILE`: the verdict, and the path to it.
 //!
-//! It asks the same directory and calls the same [`crate::policy::decide`] as the milter does for a message from LOGIN
-//! with ADDRESS in From and the null sender; then it names every group and every grant that counted, and every one
+//! It asks the same directory and calls the same [`crate::policy::decide`] as the milter does for a message from LOGIN:
+//! one with ADDRESS in From, or the one in FILE; then it names every group and every grant that counted, and every one
 //! that did not, with the reason.
 
-use std::sync::Arc;
+use std::io::{self, Read};
+use std::path::{Path, PathBuf};
 
 use serde::Serialize;
 
 use crate::address::{Address, AddressError};
 use crate::config::Config;
 use crate::directory::lookup::Resolver;
-use crate::directory::{Directory, Failure, Groups};
-use crate::dn::Dn;
+use crate::directory::{Directory, Failure};
 use crate::gather;
-use crate::grant::{self, Delegate, Entry, Facts, Grant, Relation, Scope, Standing, Submitter};
-use crate::message::{Envelope, Header, Message};
+use crate::grant::{self, Entry, Facts, Relation, Rights};
+use crate::mailbox::Mailbox;
+use crate::message::{Message, ReversePath};
 use crate::open::{self, OpenError};
 use crate::policy::{Accepted, EnvelopeChange, SenderChange, Verdict};
 use crate::reply;
 use crate::session::Trouble;
 use crate::site::Site;
 
+mod path;
 mod render;
+mod submission;
+
+use path::Explainer;
+use submission::Submission;
+
+/// What is asked about a login.
+#[derive(Clone, Debug)]
+pub enum Question {
+    /// Whether it may stand for this address, with the own address as envelope sender.
+    Address(String),
+    /// Whether it may send a message.
+    Message {
+        /// The message as it would be submitted; `-` is standard input.
+        file: PathBuf,
+        /// What the client says in MAIL FROM, with angle brackets or without; none: the own address.
+        mail_from: Option<String>,
+    },
+}
 
 /// Why there is no explanation.
 #[derive(Debug, thiserror::Error)]
 pub enum ExplainError {
     /// The address is none.
-    #[error("\"{0}\" is not a mail address: {1}; write it as name@domain")]
+    #[error("\"{}\" is not a mail address: {}; write it as name@domain", reply::printable(.0), .1)]
     Address(String, AddressError),
+    /// The message cannot be read.
+    #[error("{}: cannot be read: {}", .0.display(), .1)]
+    Message(PathBuf, io::Error),
     /// The directory.
     #[error(transparent)]
     Open(#[from] OpenError),
-    /// The directory gave no answer, or the verdict needs more than an address.
+    /// Several entries have the login. The milter defers such mail, for who sends it is not known: so is this answer,
+    /// neither yes nor no, until somebody has changed the directory.
+    #[error(
+        "{0}; all mail of this login is deferred (451) until only one of them has it: take it from the others, or \
+             keep them apart with [[context]] and its domains"
+    )]
+    Ambiguous(Failure),
+    /// The directory gave no answer, or the verdict needs more than what was given.
     #[error("{0}")]
     Trouble(String),
 }
 
 impl ExplainError {
-    /// Whether asking again later may help (exit status 75).
+    /// Whether the milter would defer the message (exit status 75).
     pub fn is_temporary(&self) -> bool {
         match self {
-            Self::Trouble(_) => true,
-            Self::Address(..) | Self::Open(_) => false,
+            Self::Ambiguous(_) | Self::Trouble(_) => true,
+            Self::Address(..) | Self::Message(..) | Self::Open(_) => false,
         }
     }
 }
 
 impl From<Trouble> for ExplainError {
     fn from(trouble: Trouble) -> Self {
-        Self::Trouble(trouble.to_string())
+        match trouble {
+            Trouble::Directory(failure) => failure.into(),
+            Trouble::Body | Trouble::Fault(_) => Self::Trouble(trouble.to_string()),
+        }
     }
 }
 
 impl From<Failure> for ExplainError {
     fn from(failure: Failure) -> Self {
-        Self::Trouble(failure.to_string())
+        match failure {
+            Failure::AmbiguousLogin(_) => Self::Ambiguous(failure),
+            Failure::Unavailable(_) | Failure::BadAnswer(_) => Self::Trouble(failure.to_string()),
+        }
     }
 }
 
@@ -64,15 +100,14 @@ impl From<Failure> for ExplainError {
 #[derive(Debug, Serialize)]
 pub struct Explanation {
     login: String,
-    address: String,
+    /// What was asked about, and what belongs to it.
+    #[serde(flatten)]
+    asked: Asked,
     allowed: bool,
-    /// `own`, `unknown`, `on-behalf` or `send-as`; absent if refused.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    by: Option<&'static str>,
     /// The Sender that the message gets; absent if it gets none.
     #[serde(skip_serializing_if = "Option::is_none")]
     sender: Option<String>,
-    /// The envelope sender that a message from the submitter's own address gets, where it is replaced.
+    /// The envelope sender that the message gets in place of its own, where it is replaced.
     #[serde(skip_serializing_if = "Option::is_none")]
     envelope: Option<String>,
     /// What the client is told; absent if allowed.
@@ -80,6 +115,42 @@ pub struct Explanation {
     reply: Option<String>,
     submitter: Known,
     groups: Vec<Step>,
+}
+
+/// What an explanation is about.
+#[derive(Debug, Serialize)]
+#[serde(untagged)]
+enum Asked {
+    /// An address.
+    Address {
+        address: String,
+        /// `own`, `unknown`, `on-behalf` or `send-as`; absent if refused.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        by: Option<&'static str>,
+        principals: Vec<Principal>,
+    },
+    /// A message.
+    Message {
+        mail_from: String,
+        /// What becomes of the Sender fields: `none`, `kept`, `removed` or `written`; absent if refused.
+        #[serde(skip_serializing_if = "Option::is_none")]
+        sender_field: Option<&'static str>,
+        /// Every address that must be own or granted: authors, those of Resent-From, the envelope sender.
+        addresses: Vec<Named>,
+    },
+}
+
+/// An address in a message, and what the submitter is to it.
+#[derive(Debug, Serialize)]
+struct Named {
+    address: String,
+    /// Where it stands: `From`, `Resent-From`, `MAIL FROM`.
+    places: Vec<&'static str>,
+    /// `own`, `unknown`, `none`, or the rights that were granted.
+    relation: Vec<&'static str>,
+    /// For an author of an accepted message: `own`, `unknown`, `on-behalf` or `send-as`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    by: Option<&'static str>,
     principals: Vec<Principal>,
 }
 
@@ -111,195 +182,175 @@ struct Step {
     reason: String,
 }
 
-/// Explains the verdict on mail from `login` as `address`.
-pub async fn explain(config: Config, login: &str, address: &str) -> Result<Explanation, ExplainError> {
+/// Explains the verdict on mail from `login`.
+///
+/// # Errors
+///
+/// What was asked cannot be read, or the directory cannot be asked or gives no answer.
+pub async fn explain(config: Config, login: &str, question: &Question) -> Result<Explanation, ExplainError> {
+    let (submission, address) = submission(question)?;
     let site = open::command(config)?;
-    let parsed =
-        Address::parse(address).map_err(|error| ExplainError::Address(reply::printable(address), error))?;
     // One by one, so that the path to each group is known.
     let submitter = gather::submitter(&site, login, site.lookup.person_asking(login, 1).await?);
-    let verdict = site.judge(&sample(&submitter, &parsed)).await?;
-    Explainer { site: &site, submitter }.explain(parsed, &verdict).await
+    let message = submission.message(&submitter);
+    let verdict = site.judge(&message).await?;
+    let owners = message.addresses().into_iter().cloned().collect();
+    let owners = gather::owners(&site.lookup, owners).await?;
+    let facts = Facts { submitter, owners };
+    let explainer = Explainer::new(&site, &facts.submitter).await?;
+    let case = Case { site: &site, message: &message, facts: &facts, explainer };
+    case.explain(address.as_ref(), &verdict).await
 }
 
-/// A message as the submitter's program would send it: `address` in From, the own address in MAIL FROM.
-fn sample(submitter: &Submitter, address: &Address) -> Message {
-    let own = submitter.primary().map_or_else(String::new, Address::to_string);
-    let path = format!("<{own}>");
-    let envelope = Envelope::read([path.as_bytes(), b"SMTPUTF8"].into_iter());
-    let mut header = Header::default();
-    header.add(b"From", format!("<{address}>").as_bytes());
-    Message::new(submitter.login.clone(), envelope, &header)
+/// The message that is judged, and the address if it is about one.
+fn submission(question: &Question) -> Result<(Submission, Option<Address>), ExplainError> {
+    match question {
+        Question::Address(text) => {
+            let address = Address::parse(text).map_err(|error| ExplainError::Address(text.clone(), error))?;
+            Ok((Submission::of_address(&address), Some(address)))
+        }
+        Question::Message { file, mail_from } => {
+            let octets = octets(file).map_err(|error| ExplainError::Message(file.clone(), error))?;
+            Ok((Submission::of_message(&octets, mail_from.as_deref()), None))
+        }
+    }
 }
 
-struct Explainer<'a, D> {
+fn octets(file: &Path) -> io::Result<Vec<u8>> {
+    if file != Path::new("-") {
+        return std::fs::read(file);
+    }
+    let mut octets = Vec::new();
+    io::stdin().lock().read_to_end(&mut octets)?;
+    Ok(octets)
+}
+
+/// A message whose verdict is to be explained.
+struct Case<'a, D> {
     site: &'a Site<Resolver<D>>,
-    submitter: Submitter,
+    message: &'a Message,
+    facts: &'a Facts,
+    explainer: Explainer<'a, D>,
 }
 
-impl<D: Directory> Explainer<'_, D> {
-    async fn explain(&self, address: Address, verdict: &Verdict) -> Result<Explanation, ExplainError> {
-        let owners = gather::owners(&self.site.lookup, vec![address.clone()]).await?;
-        let facts = Facts { submitter: self.submitter.clone(), owners };
-        let relation = grant::relation(&address, &facts, &self.site.rules.addresses, &self.site.rules.grants);
-        let lists = self.lists().await?;
-        let mut groups = self.security_groups().await?;
-        groups.extend(lists.iter().map(|list| {
-            Step::group(list, false, "a distribution list is never a delegate, nor leads to one".to_owned())
-        }));
-        let mut principals = Vec::new();
-        if let Some(Relation::Others(others)) = &relation {
-            for principal in &others.principals {
-                let grants = self.grants(principal, &lists).await?;
-                principals.push(Principal { entry: shown(principal), grants });
-            }
-        }
-        let mut explanation = Explanation {
-            login: reply::printable(&self.submitter.login),
-            address: reply::printable(&address.to_string()),
-            allowed: false,
-            by: None,
-            sender: None,
-            envelope: None,
-            reply: None,
-            submitter: self.known(),
-            groups,
-            principals,
+impl<D: Directory> Case<'_, D> {
+    async fn explain(
+        &self,
+        address: Option<&Address>,
+        verdict: &Verdict,
+    ) -> Result<Explanation, ExplainError> {
+        let (accepted, reply) = match verdict {
+            Verdict::Accept(accepted) => (Some(accepted), None),
+            Verdict::Refuse(refusal) => (None, Some(reply::refusal(refusal, &self.site.contact).to_string())),
         };
-        match verdict {
-            Verdict::Accept(accepted) => explanation.allow(accepted),
-            Verdict::Refuse(refusal) => {
-                explanation.reply = Some(reply::refusal(refusal, &self.site.contact).to_string());
-            }
-        }
-        Ok(explanation)
+        let asked = match address {
+            Some(address) => self.about_address(address, accepted).await?,
+            None => self.about_message(accepted).await?,
+        };
+        Ok(Explanation {
+            login: reply::printable(&self.facts.submitter.login),
+            asked,
+            allowed: accepted.is_some(),
+            sender: accepted.and_then(|accepted| sender(&accepted.sender)),
+            envelope: accepted.and_then(|accepted| envelope(&accepted.envelope)),
+            reply,
+            submitter: self.explainer.known(),
+            groups: self.explainer.groups().await?,
+        })
     }
 
-    fn known(&self) -> Known {
-        let mut addresses: Vec<String> = Vec::new();
-        for address in self.submitter.addresses().map(|address| reply::printable(&address.to_string())) {
-            if !addresses.contains(&address) {
-                addresses.push(address);
-            }
+    async fn about_address(
+        &self,
+        address: &Address,
+        accepted: Option<&Accepted>,
+    ) -> Result<Asked, ExplainError> {
+        let relation = self.relation(address);
+        let principals = self.explainer.principals(relation.as_ref()).await?;
+        Ok(Asked::Address { address: printable(address), by: by(address, accepted), principals })
+    }
+
+    async fn about_message(&self, accepted: Option<&Accepted>) -> Result<Asked, ExplainError> {
+        let mut addresses = Vec::new();
+        for address in self.message.addresses() {
+            let relation = self.relation(address);
+            addresses.push(Named {
+                address: printable(address),
+                places: self.places(address),
+                relation: names(relation.as_ref()),
+                by: by(address, accepted),
+                principals: self.explainer.principals(relation.as_ref()).await?,
+            });
         }
-        Known {
-            entry: self.submitter.entry.as_deref().map(shown),
-            account: self.submitter.account.is_some(),
+        Ok(Asked::Message {
+            mail_from: reply::printable(&self.message.envelope.sender.to_string()),
+            sender_field: accepted.map(|accepted| sender_field(self.message.sender.count, &accepted.sender)),
             addresses,
-        }
+        })
     }
 
-    /// The security groups that the submitter is in, each with the path to it, and those of other contexts.
-    async fn security_groups(&self) -> Result<Vec<Step>, Failure> {
-        let Some(entry) = &self.submitter.entry else { return Ok(Vec::new()) };
-        let mut steps = Vec::new();
-        let memberships = &self.submitter.groups;
-        for membership in memberships.iter() {
-            let through = membership.through.and_then(|index| memberships.get(index));
-            let reason = match through {
-                Some(step) => format!("through {}", shown(&step.group)),
-                None => "directly".to_owned(),
-            };
-            steps.push(Step::group(&membership.group, true, reason));
-        }
-        for group in self.groups_above(Groups::Security).await? {
-            if !memberships.iter().any(|membership| membership.group.dn == group.dn) && group.dn != entry.dn {
-                let within = self.site.rules.grants.share_context(&entry.dn, &group.dn);
-                let reason =
-                    if within { "it is deeper than group_depth" } else { "it is in another context" };
-                steps.push(Step::group(&group, false, reason.to_owned()));
-            }
-        }
-        Ok(steps)
+    fn relation(&self, address: &Address) -> Option<Relation> {
+        let rules = &self.site.rules;
+        grant::relation(address, self.facts, &rules.addresses, &rules.grants)
     }
 
-    /// The distribution lists that the submitter, or a security group that it is in, is a member of.
-    async fn lists(&self) -> Result<Vec<Arc<Entry>>, Failure> {
-        self.groups_above(Groups::Others).await
+    fn places(&self, address: &Address) -> Vec<&'static str> {
+        let message = self.message;
+        let names = |mailboxes: &[Mailbox]| mailboxes.iter().any(|own| own.address == *address);
+        let from = message.authors.as_deref().is_ok_and(names);
+        let resent = message.resent_from.as_ref().is_some_and(|own| own.as_deref().is_ok_and(names));
+        let envelope = matches!(&message.envelope.sender, ReversePath::Address(sender) if sender == address);
+        let places = [("From", from), ("Resent-From", resent), ("MAIL FROM", envelope)];
+        places.into_iter().filter(|(_, stands)| *stands).map(|(place, _)| place).collect()
     }
+}
 
-    async fn groups_above(&self, kind: Groups) -> Result<Vec<Arc<Entry>>, Failure> {
-        let mut found: Vec<Arc<Entry>> = Vec::new();
-        let identities = self.submitter.entry.iter().chain(self.submitter.groups.iter().map(|m| &m.group));
-        for identity in identities {
-            for group in self.site.lookup.directory.groups_of(std::slice::from_ref(identity), kind).await? {
-                if !found.iter().any(|known| known.dn == group.dn) {
-                    found.push(group);
-                }
-            }
-        }
-        Ok(found)
-    }
+/// By which right an author stands in From.
+fn by(address: &Address, accepted: Option<&Accepted>) -> Option<&'static str> {
+    let author = accepted?.authors.iter().find(|author| author.address == *address)?;
+    Some(author.by.name())
+}
 
-    /// What becomes of every grant of a principal.
-    async fn grants(&self, principal: &Entry, lists: &[Arc<Entry>]) -> Result<Vec<Step>, Failure> {
-        let rules = &self.site.rules.grants;
-        let mut steps = Vec::new();
-        for grant in &principal.grants {
-            let standing = grant::standing(grant, principal, &self.submitter, rules);
-            let (counts, reason) = match standing {
-                Standing::Counts(identity) => (true, self.counts_for(&identity)),
-                Standing::SelfGrant => (false, "it names the principal itself".to_owned()),
-                Standing::NotSubmitter => (false, self.not_submitter(grant, lists).await?),
-                Standing::OtherContext => (false, "it is in another context than the principal".to_owned()),
-                Standing::Disabled(scope) => (false, format!("delegation is not enabled: {}", says(scope))),
-            };
-            let name = reply::printable(&grant.delegate.to_string());
-            steps.push(Step { right: Some(grant.right.name()), name, counts, reason });
-        }
-        if let Some(right) = rules.group_members
-            && grant::is_member(principal, &self.submitter, rules)
-        {
-            let counts = grant::member_right(principal, &self.submitter, rules).is_some();
-            let reason = if counts { "policy.group_members" } else { "delegation is not enabled" };
-            let name = "the members of this group".to_owned();
-            steps.push(Step { right: Some(right.name()), name, counts, reason: reason.to_owned() });
-        }
-        Ok(steps)
+/// A relation in words; none, which cannot be, is no relation either.
+fn names(relation: Option<&Relation>) -> Vec<&'static str> {
+    match relation {
+        Some(Relation::Own) => vec!["own"],
+        Some(Relation::Unknown) => vec!["unknown"],
+        Some(Relation::Others(others)) if others.rights != Rights::default() => others.rights.names(),
+        Some(Relation::Others(_)) | None => vec!["none"],
     }
+}
 
-    fn counts_for(&self, identity: &Dn) -> String {
-        let own = self.submitter.entry.as_ref().is_some_and(|entry| entry.dn == *identity);
-        if own { "it names the submitter".to_owned() } else { "the submitter is in this group".to_owned() }
+fn sender(change: &SenderChange) -> Option<String> {
+    match change {
+        SenderChange::Set(mailbox) => Some(printable(&mailbox.address)),
+        SenderChange::Keep | SenderChange::Remove => None,
     }
+}
 
-    async fn not_submitter(&self, grant: &Grant, lists: &[Arc<Entry>]) -> Result<String, Failure> {
-        if lists.iter().any(|list| grant.delegate.names(list)) {
-            return Ok("it names a distribution list, which is never a delegate".to_owned());
-        }
-        let exists = match &grant.delegate {
-            Delegate::Dn(dn) => self.site.lookup.directory.by_dn(dn).await?.is_some(),
-            Delegate::Address(address) => {
-                !self.site.lookup.directory.by_address(std::slice::from_ref(address), None).await?.is_empty()
-            }
-            Delegate::Login(login) => self.site.lookup.directory.by_login(login, None).await?.is_some(),
-        };
-        let reason = if exists {
-            "it names neither the submitter nor a security group that the submitter is in"
-        } else {
-            "it names nothing that is in the directory"
-        };
-        Ok(reason.to_owned())
+fn sender_field(present: usize, change: &SenderChange) -> &'static str {
+    match change {
+        SenderChange::Set(_) => "written",
+        SenderChange::Keep | SenderChange::Remove if present == 0 => "none",
+        SenderChange::Keep => "kept",
+        SenderChange::Remove => "removed",
     }
+}
+
+fn envelope(change: &EnvelopeChange) -> Option<String> {
+    match change {
+        EnvelopeChange::Set(address) => Some(printable(address)),
+        EnvelopeChange::Keep => None,
+    }
+}
+
+fn printable(address: &Address) -> String {
+    reply::printable(&address.to_string())
 }
 
 impl Explanation {
     /// Whether the answer is yes (exit status 0).
     pub fn allowed(&self) -> bool {
         self.allowed
-    }
-
-    fn allow(&mut self, accepted: &Accepted) {
-        self.allowed = true;
-        self.by = accepted.authors.first().map(|author| author.by.name());
-        self.sender = match &accepted.sender {
-            SenderChange::Set(mailbox) => Some(reply::printable(&mailbox.address.to_string())),
-            SenderChange::Keep | SenderChange::Remove => None,
-        };
-        self.envelope = match &accepted.envelope {
-            EnvelopeChange::Set(address) => Some(reply::printable(&address.to_string())),
-            EnvelopeChange::Keep => None,
-        };
     }
 }
 
@@ -311,15 +362,6 @@ impl Step {
 
 fn shown(entry: &Entry) -> String {
     reply::printable(entry.dn.as_str())
-}
-
-/// Which scope said that delegation is not enabled, and where to change it.
-fn says(scope: Scope) -> &'static str {
-    match scope {
-        Scope::Principal => "the principal's own entry says so (delegationEnabled)",
-        Scope::Context => "its [[context]] says so (enabled)",
-        Scope::Server => "the server says so ([delegation] enabled)",
-    }
 }
 
 #[cfg(test)]
@@ -334,7 +376,7 @@ mod tests {
     async fn explained(directory: &str, more: &str) -> Explanation {
         let text = format!("[directory]\nurls = [\"file:demo.ldif\"]\n{directory}\n{more}");
         let config = Config::parse(&text, Path::new(FILE)).unwrap();
-        explain(config, "lena", "lena@example.org").await.unwrap()
+        explain(config, "lena", &Question::Address("lena@example.org".into())).await.unwrap()
     }
 
     #[tokio::test]

@@ -1,8 +1,8 @@
 //! An explanation as text for people, and as JSON.
 
-use std::fmt::Write;
+use std::fmt::{self, Write};
 
-use super::{Explanation, Known, Step};
+use super::{Asked, Explanation, Known, Named, Principal, Step};
 
 impl Explanation {
     /// The answer as it is printed.
@@ -17,13 +17,22 @@ impl Explanation {
         text.trim_end().to_owned()
     }
 
-    fn write(&self, text: &mut String) -> std::fmt::Result {
+    fn write(&self, text: &mut String) -> fmt::Result {
         let verdict = if self.allowed { "allowed" } else { "refused" };
-        writeln!(text, "{verdict}: {} as <{}>", self.login, self.address)?;
+        let (by, sender_field, envelope) = match &self.asked {
+            Asked::Address { address, by, .. } => {
+                writeln!(text, "{verdict}: {} as <{address}>", self.login)?;
+                (*by, None, None)
+            }
+            Asked::Message { mail_from, sender_field, .. } => {
+                writeln!(text, "{verdict}: {} with this message from {mail_from}", self.login)?;
+                (None, *sender_field, self.allowed.then_some("kept"))
+            }
+        };
         for (name, value) in [
-            ("by", self.by),
-            ("Sender", self.sender.as_deref()),
-            ("envelope", self.envelope.as_deref()),
+            ("by", by),
+            ("Sender", self.sender.as_deref().or(sender_field)),
+            ("envelope", self.envelope.as_deref().or(envelope)),
             ("reply", self.reply.as_deref()),
         ] {
             if let Some(value) = value {
@@ -32,15 +41,37 @@ impl Explanation {
         }
         self.submitter.write(text)?;
         write_steps(text, "groups of the submitter", &self.groups)?;
-        for principal in &self.principals {
-            write_steps(text, &format!("held by {}, which grants", principal.entry), &principal.grants)?;
-        }
-        Ok(())
+        self.asked.write(text)
     }
 }
 
+impl Asked {
+    fn write(&self, text: &mut String) -> fmt::Result {
+        match self {
+            Self::Address { principals, .. } => write_principals(text, principals),
+            Self::Message { addresses, .. } => addresses.iter().try_for_each(|named| named.write(text)),
+        }
+    }
+}
+
+impl Named {
+    fn write(&self, text: &mut String) -> fmt::Result {
+        let by = self.by.map(|by| format!(", written as {by}")).unwrap_or_default();
+        let (places, relation) = (self.places.join(" and "), self.relation.join(" and "));
+        writeln!(text, "<{}> in {places}: {relation}{by}", self.address)?;
+        write_principals(text, &self.principals)
+    }
+}
+
+fn write_principals(text: &mut String, principals: &[Principal]) -> fmt::Result {
+    for principal in principals {
+        write_steps(text, &format!("held by {}, which grants", principal.entry), &principal.grants)?;
+    }
+    Ok(())
+}
+
 impl Known {
-    fn write(&self, text: &mut String) -> std::fmt::Result {
+    fn write(&self, text: &mut String) -> fmt::Result {
         writeln!(text, "submitter")?;
         writeln!(text, "  {:9} {}", "entry", self.entry.as_deref().unwrap_or("none"))?;
         if self.account {
@@ -53,7 +84,7 @@ impl Known {
     }
 }
 
-fn write_steps(text: &mut String, title: &str, steps: &[Step]) -> std::fmt::Result {
+fn write_steps(text: &mut String, title: &str, steps: &[Step]) -> fmt::Result {
     writeln!(text, "{title}")?;
     if steps.is_empty() {
         writeln!(text, "  nothing")?;
