@@ -26,9 +26,11 @@ use crate::grant::Entry;
 mod answer;
 mod connect;
 mod link;
+mod survey;
 mod tls;
 
 pub use connect::{ConnectError, Step};
+pub use survey::{End, Wanted};
 pub use tls::TlsFilesError;
 
 use connect::{Connector, unless_it_panics};

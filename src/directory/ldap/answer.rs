@@ -44,6 +44,13 @@ pub(super) fn read(entry: StructureTag) -> Option<Answer> {
     Some(answer)
 }
 
+/// The name of an entry, and how many attributes came with it, where only their types were asked for.
+pub(super) fn read_types(entry: StructureTag) -> Option<(Dn, usize)> {
+    let mut parts = entry.match_id(ENTRY)?.expect_constructed()?.into_iter();
+    let dn = Dn::parse(&text(parts.next()?)?).ok()?;
+    Some((dn, parts.next()?.expect_constructed()?.len()))
+}
+
 fn read_attribute(attribute: StructureTag, answer: &mut Answer) -> Option<()> {
     let mut parts = attribute.expect_constructed()?.into_iter();
     let description = text(parts.next()?)?;

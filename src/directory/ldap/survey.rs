@@ -1,0 +1,170 @@
+//! What only the administrator's commands ask of a server: what it says of itself, and all of its entries.
+
+use ldap3::adapters::{Adapter, EntriesOnly, PagedResults};
+use ldap3::exop::WhoAmI;
+use ldap3::{Scope, SearchOptions};
+use tokio::time::{timeout, timeout_at};
+
+use super::answer::{self, Answer};
+use super::connect::unless_it_panics;
+use super::link::Connection;
+use super::{ANY, LdapDirectory, NO_SUCH_OBJECT, Place, SUCCESS, trouble};
+use crate::directory::Failure;
+use crate::directory::filter::Filter;
+use crate::directory::record::Record;
+use crate::dn::Dn;
+
+/// How many entries are asked for at a time (RFC 2696).
+const PAGE: i32 = 500;
+
+/// RFC 4511 appendix A.2: limits of the server, and what it does not let us see.
+const TIME_LIMIT: u32 = 3;
+const SIZE_LIMIT: u32 = 4;
+const ADMIN_LIMIT: u32 = 11;
+const NO_ACCESS: u32 = 50;
+
+/// RFC 4511 section 4.5.1.8: no attributes.
+const NAMES_ONLY: &str = "1.1";
+
+/// What is read of each entry.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Wanted {
+    /// What messages need of it.
+    Values,
+    /// Its name.
+    Names,
+}
+
+/// How a walk over all entries ended.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum End {
+    /// All were seen.
+    Complete,
+    /// A limit of the server ended it: the result code and what it says.
+    Limit(String),
+}
+
+impl LdapDirectory {
+    /// An entry by its name; none if it is not there, or may not be seen. The empty name is the server's own entry
+    /// (RFC 4512 section 5.1).
+    pub async fn read(&self, dn: &Dn, attributes: &[&str]) -> Result<Option<Record>, Failure> {
+        let place = Place { base: dn, scope: Scope::Base };
+        Ok(self.visible(place, ANY, attributes).await?.into_iter().next())
+    }
+
+    /// The entries in a subtree; empty if there is no such subtree, or it may not be seen.
+    pub async fn below(
+        &self,
+        base: &Dn,
+        filter: &Filter,
+        attributes: &[&str],
+    ) -> Result<Vec<Record>, Failure> {
+        let place = Place { base, scope: Scope::Subtree };
+        self.visible(place, &filter.to_string(), attributes).await
+    }
+
+    async fn visible(
+        &self,
+        place: Place<'_>,
+        filter: &str,
+        attributes: &[&str],
+    ) -> Result<Vec<Record>, Failure> {
+        let attributes: Vec<_> = attributes.iter().map(|&attribute| attribute.to_owned()).collect();
+        let (answers, result) = self.ask(place, filter, &attributes, self.deadline()).await?;
+        if matches!(result.rc, NO_SUCH_OBJECT | NO_ACCESS) {
+            return Ok(Vec::new());
+        }
+        self.check(&result)?;
+        Ok(answers.into_iter().map(|answer| answer.record).collect())
+    }
+
+    /// Who the server takes us for (RFC 4532), such as `dn:cn=delegation-milter,dc=example,dc=org`; none if it does
+    /// not say.
+    pub async fn who_am_i(&self) -> Result<Option<String>, Failure> {
+        let connection = self.connected().await?;
+        let mut ldap = connection.ldap.clone();
+        let asked = unless_it_panics(async { ldap.extended(WhoAmI).await });
+        let answer = timeout_at(self.deadline(), asked).await.map_err(|_| self.too_slow())?;
+        let Ok(Ok(answer)) = answer else { return Ok(None) };
+        let (exop, result) = (answer.0, answer.1);
+        Ok(exop.val.filter(|_| result.rc == SUCCESS).and_then(|said| String::from_utf8(said).ok()))
+    }
+
+    /// Some entries of which the values of an attribute may be read; the values themselves are not asked for.
+    pub async fn readable(&self, attribute: &str, most: i32) -> Result<Vec<Dn>, Failure> {
+        let connection = self.connected().await?;
+        let mut ldap = connection.ldap.clone();
+        let options = SearchOptions::new().typesonly(true).sizelimit(most);
+        let filter = Filter::present(attribute).to_string();
+        let asked = unless_it_panics(async {
+            let base = self.base.as_str();
+            ldap.with_search_options(options).search(base, Scope::Subtree, &filter, [attribute]).await
+        });
+        let found = timeout_at(self.deadline(), asked).await.map_err(|_| self.too_slow())?;
+        let found = found.and_then(|found| found.map_err(|error| error.to_string()));
+        let found = found.map_err(|why| Failure::Unavailable(format!("{}: {why}", self.server)))?;
+        if !matches!(found.1.rc, SUCCESS | SIZE_LIMIT | NO_SUCH_OBJECT | NO_ACCESS) {
+            self.check(&found.1)?;
+        }
+        let readable = found.0.into_iter().filter_map(|entry| answer::read_types(entry.0));
+        Ok(readable.filter(|(_, types)| *types > 0).map(|(dn, _)| dn).collect())
+    }
+
+    /// Walks over all entries that match, a page at a time; none of them is kept here.
+    pub async fn every(
+        &self,
+        filter: &Filter,
+        wanted: Wanted,
+        mut each: impl FnMut(Record),
+    ) -> Result<End, Failure> {
+        let connection = self.connected().await?;
+        let walk = unless_it_panics(self.walk(&connection, &filter.to_string(), wanted, &mut each)).await;
+        walk.unwrap_or_else(|why| Err(Failure::BadAnswer(format!("{}: {why}", self.server))))
+    }
+
+    async fn walk(
+        &self,
+        connection: &Connection,
+        filter: &str,
+        wanted: Wanted,
+        each: &mut impl FnMut(Record),
+    ) -> Result<End, Failure> {
+        let attributes = match wanted {
+            Wanted::Values => self.attributes.clone(),
+            Wanted::Names => vec![NAMES_ONLY.to_owned()],
+        };
+        let adapters: Vec<Box<dyn Adapter<'_, String, Vec<String>>>> =
+            vec![Box::new(EntriesOnly::new()), Box::new(PagedResults::new(PAGE))];
+        let mut ldap = connection.ldap.clone();
+        let begun =
+            ldap.streaming_search_with(adapters, self.base.as_str(), Scope::Subtree, filter, attributes);
+        let broken = |error| self.broken(trouble(error));
+        let mut stream = timeout(self.timeout, begun).await.map_err(|_| self.too_slow())?.map_err(broken)?;
+        loop {
+            let next = timeout(self.timeout, stream.next()).await.map_err(|_| self.too_slow())?;
+            let Some(entry) = next.map_err(broken)? else { break };
+            let unreadable = || Failure::BadAnswer(format!("{}: an entry that cannot be read", self.server));
+            let Answer { mut record, ranges } = answer::read(entry.0).ok_or_else(unreadable)?;
+            for range in ranges {
+                self.complete(&mut record, range, self.deadline()).await?;
+            }
+            each(record);
+        }
+        let result = timeout(self.timeout, stream.finish()).await.map_err(|_| self.too_slow())?;
+        if matches!(result.rc, TIME_LIMIT | SIZE_LIMIT | ADMIN_LIMIT) {
+            return Ok(End::Limit(answer::code(&result)));
+        }
+        self.check(&result).map(|()| End::Complete)
+    }
+
+    async fn connected(&self) -> Result<Connection, Failure> {
+        timeout_at(self.deadline(), self.link.connection(None)).await.map_err(|_| self.too_slow())?
+    }
+
+    fn broken(&self, trouble: super::Trouble) -> Failure {
+        match trouble {
+            super::Trouble::Broken(why) => Failure::Unavailable(format!("{}: {why}", self.server)),
+            super::Trouble::Final(failure) => failure,
+        }
+    }
+}
