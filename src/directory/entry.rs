@@ -117,12 +117,18 @@ impl<'a> Reader<'a> {
     fn in_order(&mut self, attributes: &'a [String]) -> Vec<Address> {
         let schema = self.schema;
         let mut addresses = self.addresses(attributes);
+        let logins = self.login_addresses();
+        addresses.sort_by_key(|(text, address)| (!logins.contains(address), *text));
+        addresses.into_iter().map(|(_, address)| address).collect()
+    }
+
+    /// The logins that are addresses, but those that stand in an address attribute: there, all values are logins.
+    pub(crate) fn login_addresses(&mut self) -> Vec<Address> {
+        let schema = self.schema;
         let is_address =
             |attribute: &str| schema.address.iter().any(|own| own.eq_ignore_ascii_case(attribute));
         let logins = self.texts(&schema.login).into_iter().filter(|(attribute, _)| !is_address(attribute));
-        let logins: Vec<_> = logins.filter_map(|(_, login)| Address::parse(login).ok()).collect();
-        addresses.sort_by_key(|(text, address)| (!logins.contains(address), *text));
-        addresses.into_iter().map(|(_, address)| address).collect()
+        logins.filter_map(|(_, login)| Address::parse(login).ok()).collect()
     }
 
     /// The addresses in the attributes, each with its text.

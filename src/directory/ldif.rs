@@ -160,21 +160,12 @@ impl LdifDirectory {
     /// Reads a file. Of entries outside `base_dn` nothing is known, as with a server: a file often holds the whole
     /// suffix; but if no entry is within, the name is a mistake.
     pub fn load(file: &Path, schema: &Schema, base_dn: Option<&Dn>) -> Result<Self, LdifError> {
-        let text = std::fs::read(file).map_err(|error| LdifError::Read { file: file.to_owned(), error })?;
-        Self::parse(file, &text, schema, base_dn)
+        Self::parse(file, &octets(file)?, schema, base_dn)
     }
 
     /// Reads the text of a file; `file` is its name, for errors.
     pub fn parse(file: &Path, text: &[u8], schema: &Schema, base_dn: Option<&Dn>) -> Result<Self, LdifError> {
-        for (name, filter) in schema.filters() {
-            filter.evaluable().map_err(|error| LdifError::Filter { name, error })?;
-        }
-        let located = |Located { line, problem }| LdifError::Line { file: file.to_owned(), line, problem };
-        let mut records = records(text, schema).map_err(located)?;
-        records.retain(|record| base_dn.is_none_or(|base| record.dn.is_within(base)));
-        if records.is_empty() {
-            return Err(LdifError::NoEntries { file: file.to_owned(), base: base_dn.cloned() });
-        }
+        let records = within_base(file, text, schema, base_dn)?;
         let mut directory = Self { by_login: vec![Index::new(); schema.login.len()], ..Self::default() };
         for record in &records {
             directory.insert(schema, record);
@@ -284,6 +275,33 @@ impl Directory for LdifDirectory {
     async fn by_dn(&self, dn: &Dn) -> Result<Option<Arc<Entry>>, Failure> {
         Ok(self.held(self.by_dn.get(dn)).next().map(|held| held.entry.clone()))
     }
+}
+
+/// The records of a file as they are, for the administrator's commands; see [`LdifDirectory::load`].
+pub fn read(file: &Path, schema: &Schema, base_dn: Option<&Dn>) -> Result<Vec<Record>, LdifError> {
+    within_base(file, &octets(file)?, schema, base_dn)
+}
+
+fn octets(file: &Path) -> Result<Vec<u8>, LdifError> {
+    std::fs::read(file).map_err(|error| LdifError::Read { file: file.to_owned(), error })
+}
+
+fn within_base(
+    file: &Path,
+    text: &[u8],
+    schema: &Schema,
+    base_dn: Option<&Dn>,
+) -> Result<Vec<Record>, LdifError> {
+    for (name, filter) in schema.filters() {
+        filter.evaluable().map_err(|error| LdifError::Filter { name, error })?;
+    }
+    let located = |Located { line, problem }| LdifError::Line { file: file.to_owned(), line, problem };
+    let mut records = records(text, schema).map_err(located)?;
+    records.retain(|record| base_dn.is_none_or(|base| record.dn.is_within(base)));
+    if records.is_empty() {
+        return Err(LdifError::NoEntries { file: file.to_owned(), base: base_dn.cloned() });
+    }
+    Ok(records)
 }
 
 /// The records of a file in the order of their names; no name twice.
