@@ -1,3 +1,4 @@
 //! The administrator's edge: commands that answer questions about the rules in force.
 
+pub mod check;
 pub mod explain;

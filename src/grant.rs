@@ -37,7 +37,7 @@ impl Right {
     }
 
     /// Whether it counts only where delegation is enabled.
-    fn needs_enabled(self) -> bool {
+    pub fn needs_enabled(self) -> bool {
         match self {
             Self::SendAs => false,
             Self::SendOnBehalf | Self::Schedule => true,

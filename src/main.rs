@@ -2,13 +2,15 @@
 
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use delegation_milter::admin::check;
 use delegation_milter::admin::explain::{self, Question};
 use delegation_milter::config::Config;
 use delegation_milter::logging;
+use tokio::runtime::Runtime;
 
 /// Exit statuses (specification, "Commands"; 75 is EX_TEMPFAIL of sysexits(3)).
 const REFUSED: u8 = 1;
@@ -30,6 +32,12 @@ struct Arguments {
 enum Command {
     /// Serve Postfix (the default).
     Serve,
+    /// Say what works and what does not: configuration, connection, schema, indexes, doubtful entries.
+    Check {
+        /// Answer in JSON.
+        #[arg(long)]
+        json: bool,
+    },
     /// Say whether a login may write as an address, or send a message, and why.
     Explain {
         /// The login, as Postfix gives it in {auth_authen}.
@@ -50,46 +58,58 @@ enum Command {
 }
 
 fn main() -> ExitCode {
-    let arguments = Arguments::parse();
-    let config = match Config::load(&arguments.config) {
-        Ok(config) => config,
-        Err(error) => return fail(USAGE, error),
-    };
+    let Arguments { config, command } = Arguments::parse();
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return fail(UNAVAILABLE, error),
     };
-    match arguments.command.unwrap_or(Command::Serve) {
-        Command::Serve => {
-            if let Err(error) = logging::start(&config.log) {
-                return fail(
-                    USAGE,
-                    format!("log.format = \"journald\": the journal cannot be reached: {error}"),
-                );
-            }
-            let served = runtime.block_on(delegation_milter::serve(&arguments.config, config));
-            served.map_or_else(|error| fail(USAGE, error), |()| ExitCode::SUCCESS)
+    match command.unwrap_or(Command::Serve) {
+        Command::Serve => with(&config, |loaded| serve(&runtime, &config, loaded)),
+        Command::Check { json } => {
+            let report = runtime.block_on(check::check(&config));
+            let status = if report.is_wrong() {
+                USAGE
+            } else if report.is_unavailable() {
+                UNAVAILABLE
+            } else {
+                0
+            };
+            print(&report.render(json), status)
         }
         Command::Explain { login, address, message, mail_from, json } => {
             let question = match message {
                 Some(file) => Question::Message { file, mail_from },
                 None => Question::Address(address.unwrap_or_default()),
             };
-            let explained = runtime.block_on(explain::explain(config, &login, &question));
-            match explained {
-                Ok(explanation) => print(&explanation.render(json), explanation.allowed()),
+            with(&config, |config| match runtime.block_on(explain::explain(config, &login, &question)) {
+                Ok(explanation) => {
+                    print(&explanation.render(json), if explanation.allowed() { 0 } else { REFUSED })
+                }
                 Err(error) if error.is_temporary() => fail(UNAVAILABLE, error),
                 Err(error) => fail(USAGE, error),
-            }
+            })
         }
     }
 }
 
-/// Prints an answer; the status says whether it is yes.
-fn print(text: &str, allowed: bool) -> ExitCode {
+/// Does something with the configuration, if there is one.
+fn with(file: &Path, run: impl FnOnce(Config) -> ExitCode) -> ExitCode {
+    Config::load(file).map_or_else(|error| fail(USAGE, error), run)
+}
+
+fn serve(runtime: &Runtime, file: &Path, config: Config) -> ExitCode {
+    if let Err(error) = logging::start(&config.log) {
+        let what = format!("log.format = \"journald\": the journal cannot be reached: {error}");
+        return fail(USAGE, what);
+    }
+    let served = runtime.block_on(delegation_milter::serve(file, config));
+    served.map_or_else(|error| fail(USAGE, error), |()| ExitCode::SUCCESS)
+}
+
+/// Prints an answer; the status says what it amounts to.
+fn print(text: &str, status: u8) -> ExitCode {
     match writeln!(io::stdout(), "{text}") {
-        Ok(()) if allowed => ExitCode::SUCCESS,
-        Ok(()) => ExitCode::from(REFUSED),
+        Ok(()) => ExitCode::from(status),
         Err(error) => fail(UNAVAILABLE, format!("cannot write the answer: {error}")),
     }
 }

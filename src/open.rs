@@ -119,12 +119,19 @@ fn backend(config: &Config) -> Result<Backend, OpenError> {
             found.doubtful().iter().for_each(|doubt| warn!("{doubt}"));
             Ok(Backend::File(found))
         }
-        Source::Server(server) => {
-            // Without a name, all that the server has; the configuration wants one.
-            let base = directory.base_dn.clone().unwrap_or_default();
-            Ok(Backend::Server(LdapDirectory::open(server, directory.schema.clone(), base)?))
-        }
+        Source::Server(named) => Ok(Backend::Server(server(named, config)?)),
     }
+}
+
+/// The server itself, for commands that ask what messages do not.
+///
+/// # Errors
+///
+/// What is needed to speak to it cannot be used. A server that is away is no error.
+pub fn server(server: &Server, config: &Config) -> Result<LdapDirectory, TlsFilesError> {
+    // Without a name, all that the server has; the configuration wants one.
+    let base = config.directory.base_dn.clone().unwrap_or_default();
+    LdapDirectory::open(server, config.directory.schema.clone(), base)
 }
 
 fn lookup_rules(config: &Config) -> LookupRules {

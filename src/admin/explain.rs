@@ -28,6 +28,7 @@ mod render;
 mod submission;
 
 use path::Explainer;
+pub(crate) use path::says;
 use submission::Submission;
 
 /// What is asked about a login.

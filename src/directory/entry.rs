@@ -115,7 +115,6 @@ impl<'a> Reader<'a> {
     /// The addresses in the attributes, the one that is a login too first, then the smallest by bytes: servers give
     /// values in no order (RFC 4511 section 4.1.7), and the first of an entry is its primary.
     fn in_order(&mut self, attributes: &'a [String]) -> Vec<Address> {
-        let schema = self.schema;
         let mut addresses = self.addresses(attributes);
         let logins = self.login_addresses();
         addresses.sort_by_key(|(text, address)| (!logins.contains(address), *text));

@@ -148,7 +148,7 @@ impl<'a, D: Directory> Explainer<'a, D> {
 }
 
 /// Which scope said that delegation is not enabled, and where to change it.
-fn says(scope: Scope) -> &'static str {
+pub(crate) fn says(scope: Scope) -> &'static str {
     match scope {
         Scope::Principal => "the principal's own entry says so (delegationEnabled)",
         Scope::Context => "its [[context]] says so (enabled)",

@@ -1,0 +1,100 @@
+//! `check`: whether the program can work as it is configured, and what stands in the directory that does not work as
+//! somebody may think.
+//!
+//! [`server`] takes the steps on an LDAP server, with [`schema`] and [`indexes`]; [`doubts`] looks at the entries, of a
+//! server or of a file; [`report`] holds what was found. Doubtful entries are warnings: the others work all the same.
+
+use std::path::Path;
+
+use crate::config::{Config, Source};
+use crate::directory::filter::Filter;
+use crate::directory::ldif;
+use crate::directory::schema::Schema;
+use crate::open;
+
+mod doubts;
+mod indexes;
+mod progress;
+mod report;
+mod schema;
+mod server;
+
+pub use report::Report;
+
+use doubts::{Role, Survey};
+use server::Examination;
+
+const CONFIGURATION: &str = "configuration";
+const DIRECTORY: &str = "directory";
+const ENTRIES: &str = "entries";
+
+/// Checks the configuration in a file, and what it names.
+pub async fn check(file: &Path) -> Report {
+    let mut report = Report::default();
+    match Config::load(file) {
+        Ok(config) => {
+            report.ok(CONFIGURATION, file.display().to_string());
+            check_directory(&config, &mut report).await;
+        }
+        Err(error) => {
+            error.to_string().lines().for_each(|line| report.error(CONFIGURATION, line, None));
+            report.not_done(&[DIRECTORY]);
+        }
+    }
+    report
+}
+
+async fn check_directory(config: &Config, report: &mut Report) {
+    match &config.directory.source {
+        Source::File(file) => check_file(file, config, report),
+        Source::Server(server) => match open::server(server, config) {
+            Ok(directory) => Examination { server, directory: &directory, config, report }.examine().await,
+            Err(error) => report.error(DIRECTORY, error.to_string(), None),
+        },
+    }
+}
+
+fn check_file(file: &Path, config: &Config, report: &mut Report) {
+    let directory = &config.directory;
+    let records = match ldif::read(file, &directory.schema, directory.base_dn.as_ref()) {
+        Ok(records) => records,
+        Err(error) => {
+            report.error(DIRECTORY, error.to_string(), None);
+            return report.not_done(&[ENTRIES]);
+        }
+    };
+    report.ok(DIRECTORY, format!("{}: {} entries", file.display(), records.len()));
+    let mut survey = Survey::new(&directory.schema, &config.rules.grants);
+    for record in &records {
+        survey.see(record);
+        for (role, filter) in roles(&directory.schema) {
+            if filter.matches(record) {
+                survey.mark(&record.dn, role);
+            }
+        }
+    }
+    tell(survey, report, None);
+}
+
+/// What the filters of the configuration take entries for.
+fn roles(schema: &Schema) -> [(Role, &Filter); 3] {
+    [
+        (Role::Person, &schema.person),
+        (Role::Principal, &schema.principal),
+        (Role::SecurityGroup, &schema.security_group),
+    ]
+}
+
+/// Tells what the entries have, and what is doubtful. `hint` may say why something is missing.
+fn tell(survey: Survey<'_>, report: &mut Report, hint: Option<&str>) {
+    let (people, addresses) = (survey.people(), survey.addresses());
+    let text = format!("people: {people}, addresses: {addresses}, grants to others: {}", survey.granted());
+    if people == 0 || addresses == 0 {
+        let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
+        let advice = format!("see [directory.attributes] and [directory.filters]{hint}");
+        report.warning(ENTRIES, format!("{text}; nobody there can send"), &advice);
+    } else {
+        report.ok(ENTRIES, text);
+    }
+    survey.tell(report);
+}

@@ -1,0 +1,293 @@
+//! Doubtful entries: what stands in a directory and does not work as its administrator may think.
+//!
+//! Entries are seen one by one; what they have in common is known once all were seen. Of an entry only its name, its
+//! addresses, logins and grants are kept.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use super::report::{Finding, Level, Report, quoted};
+use crate::address::Address;
+use crate::directory::entry::{Doubt, Doubtful, Reader};
+use crate::directory::login::Login;
+use crate::directory::record::Record;
+use crate::directory::schema::Schema;
+use crate::dn::Dn;
+use crate::grant::{Delegate, Entry, GrantRules, Right};
+
+mod grants;
+mod shared;
+
+/// What findings are about.
+const ENTRIES: &str = "entries";
+
+/// How many of each kind are told.
+const TOLD: usize = 20;
+
+/// How many names are told of those who share something.
+const NAMES: usize = 5;
+
+/// The kinds of doubt, in the order in which they are told.
+#[derive(Clone, Copy, Debug, Eq, Ord, PartialEq, PartialOrd)]
+enum Kind {
+    Login,
+    Address,
+    Value,
+    Primary,
+    AliasesOnly,
+    Itself,
+    Nobody,
+    NoDelegate,
+    OtherContext,
+    NoAddress,
+    Disabled,
+}
+
+impl Kind {
+    fn advice(self) -> &'static str {
+        match self {
+            Self::Login => {
+                "all mail of this login is deferred (451); take it from all but one, or keep them apart with \
+                 [[context]] and its domains"
+            }
+            Self::Address => {
+                "a right counts only if all of them grant it; take the address from all but one, unless that is \
+                 meant"
+            }
+            Self::Value => "it does not count; correct or remove it",
+            Self::Primary => {
+                "the smallest by bytes counts as the primary address; keep one value and make aliases of the \
+                 others, unless that is meant"
+            }
+            Self::AliasesOnly => "the first of them counts as the primary address; give it one of its own",
+            Self::Itself => "it grants nothing; remove it",
+            Self::Nobody => "it grants nothing; remove it, or name who is meant",
+            Self::NoDelegate => {
+                "it grants nothing; name people or security groups: a distribution list is never a delegate"
+            }
+            Self::OtherContext => "it grants nothing: grants never cross contexts; remove it",
+            Self::NoAddress => "its messages are refused, for Sender cannot be written; give it an address",
+            Self::Disabled => "it grants nothing; enable delegation there, or remove it",
+        }
+    }
+}
+
+/// Entry by entry, what may be doubtful.
+pub(super) struct Survey<'a> {
+    schema: &'a Schema,
+    rules: &'a GrantRules,
+    entries: Vec<Seen>,
+    by_dn: HashMap<Arc<Dn>, usize>,
+    /// By the values of each login attribute.
+    by_login: Vec<HashMap<Login, Vec<usize>>>,
+    by_address: HashMap<Address, Vec<usize>>,
+    by_primary: HashMap<Address, Vec<usize>>,
+    grants: Vec<Granted>,
+    doubts: BTreeMap<Kind, Vec<String>>,
+}
+
+/// An entry.
+struct Seen {
+    dn: Arc<Dn>,
+    has_address: bool,
+    is: Roles,
+}
+
+/// What the directory's filters take an entry for.
+#[derive(Clone, Copy, Debug, Default)]
+struct Roles {
+    person: bool,
+    principal: bool,
+    security_group: bool,
+}
+
+impl Roles {
+    fn mark(&mut self, role: Role) {
+        match role {
+            Role::Person => self.person = true,
+            Role::Principal => self.principal = true,
+            Role::SecurityGroup => self.security_group = true,
+        }
+    }
+}
+
+/// What an entry can be taken for.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Role {
+    Person,
+    Principal,
+    SecurityGroup,
+}
+
+/// A grant that may work; what is known of it once its principal was seen.
+struct Granted {
+    principal: usize,
+    right: Right,
+    attribute: String,
+    value: String,
+    delegate: Delegate,
+    /// Which scope says that delegation is not enabled, if it has to be.
+    disabled: Option<&'static str>,
+}
+
+impl<'a> Survey<'a> {
+    pub(super) fn new(schema: &'a Schema, rules: &'a GrantRules) -> Self {
+        Self {
+            schema,
+            rules,
+            entries: Vec::new(),
+            by_dn: HashMap::new(),
+            by_login: vec![HashMap::new(); schema.login.len()],
+            by_address: HashMap::new(),
+            by_primary: HashMap::new(),
+            grants: Vec::new(),
+            doubts: BTreeMap::new(),
+        }
+    }
+
+    /// How many entries were seen.
+    pub(super) fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// How many of them are people.
+    pub(super) fn people(&self) -> usize {
+        self.entries.iter().filter(|entry| entry.is.person).count()
+    }
+
+    /// How many addresses they have.
+    pub(super) fn addresses(&self) -> usize {
+        self.by_address.len()
+    }
+
+    /// How many grants there are.
+    pub(super) fn granted(&self) -> usize {
+        self.grants.len()
+    }
+
+    /// Looks at an entry; what it is taken for is said by [`Survey::mark`].
+    pub(super) fn see(&mut self, record: &Record) {
+        let number = self.entries.len();
+        let schema = self.schema;
+        let mut reader = Reader::new(schema, record);
+        let entry = reader.entry(true);
+        self.see_addresses(&mut reader, &entry, number);
+        for (index, attribute) in self.by_login.iter_mut().zip(&schema.login) {
+            for (_, login) in reader.texts(std::slice::from_ref(attribute)) {
+                point(index, Login::of(login), number);
+            }
+        }
+        self.see_grants(&mut reader, &entry, number);
+        see_members(schema, &mut reader);
+        self.see_doubts(reader.into_doubts());
+        let dn = Arc::new(entry.dn.clone());
+        self.by_dn.insert(dn.clone(), number);
+        let has_address = entry.primary().is_some();
+        self.entries.push(Seen { dn, has_address, is: Roles::default() });
+    }
+
+    /// Says that the directory takes an entry for this.
+    pub(super) fn mark(&mut self, dn: &Dn, role: Role) {
+        if let Some(entry) = self.by_dn.get(dn).and_then(|number| self.entries.get_mut(*number)) {
+            entry.is.mark(role);
+        }
+    }
+
+    /// Says it of all entries that were seen.
+    pub(super) fn mark_all(&mut self, role: Role) {
+        self.entries.iter_mut().for_each(|entry| entry.is.mark(role));
+    }
+
+    fn see_addresses(&mut self, reader: &mut Reader<'_>, entry: &Entry, number: usize) {
+        for address in entry.addresses() {
+            point(&mut self.by_address, address.clone(), number);
+        }
+        if let Some(primary) = entry.primary() {
+            point(&mut self.by_primary, primary.clone(), number);
+        }
+        if entry.mail.is_empty() && !entry.aliases.is_empty() {
+            let aliases = self.schema.alias.join(", ");
+            self.doubt(Kind::AliasesOnly, format!("{} has addresses in {aliases} alone", named(&entry.dn)));
+        }
+        let logins = reader.login_addresses();
+        if entry.mail.len() > 1 && !entry.mail.iter().any(|address| logins.contains(address)) {
+            let values = entry.mail.iter().map(|address| quoted(&address.to_string()));
+            let values = listed(values.collect());
+            let attributes = self.schema.address.join(", ");
+            self.doubt(
+                Kind::Primary,
+                format!("{}: {attributes} has {values}, none of them a login", named(&entry.dn)),
+            );
+        }
+    }
+
+    fn see_doubts(&mut self, doubts: Vec<Doubt>) {
+        let mut told: Vec<Doubt> = Vec::new();
+        // A value of two lists of attributes is read twice.
+        for doubt in doubts {
+            if !told.contains(&doubt) {
+                let Doubt { dn, attribute, value, reason } = &doubt;
+                let text = format!("{}: {attribute} has {}: {reason}", named(dn), quoted(value));
+                self.doubt(Kind::Value, text);
+                told.push(doubt);
+            }
+        }
+    }
+
+    fn doubt(&mut self, kind: Kind, text: String) {
+        self.doubts.entry(kind).or_default().push(text);
+    }
+
+    /// Tells what is doubtful, now that all entries were seen.
+    pub(super) fn tell(mut self, report: &mut Report) {
+        self.compare_logins();
+        self.compare_addresses();
+        self.follow_grants();
+        if self.doubts.is_empty() {
+            report.ok(ENTRIES, "none is doubtful");
+        }
+        for (kind, mut texts) in self.doubts {
+            texts.sort_unstable();
+            let count = texts.len();
+            let advice = Some(kind.advice().to_owned());
+            let more = (count > TOLD).then(|| format!("{} more of this kind", count - TOLD));
+            for text in texts.into_iter().take(TOLD).chain(more) {
+                let advice = advice.clone();
+                report.add(Finding { level: Level::Warning, about: ENTRIES, text, advice, ldif: None });
+            }
+        }
+    }
+
+    fn dn(&self, number: usize) -> Option<&Dn> {
+        self.entries.get(number).map(|entry| entry.dn.as_ref())
+    }
+}
+
+/// As servers hold members to their syntax, this is for files.
+fn see_members<'s>(schema: &'s Schema, reader: &mut Reader<'s>) {
+    for member in &schema.member {
+        for (attribute, value) in reader.texts(std::slice::from_ref(&member.attribute)) {
+            if let Err(error) = member.name(value) {
+                reader.doubt(attribute, value, Doubtful::Member(error));
+            }
+        }
+    }
+}
+
+fn point<K: Eq + std::hash::Hash>(index: &mut HashMap<K, Vec<usize>>, key: K, number: usize) {
+    let numbers = index.entry(key).or_default();
+    if numbers.last() != Some(&number) {
+        numbers.push(number);
+    }
+}
+
+fn named(dn: &Dn) -> String {
+    quoted(dn.as_str())
+}
+
+/// Some of the values, and how many more there are.
+fn listed(values: Vec<String>) -> String {
+    let count = values.len();
+    let more = (count > NAMES).then(|| format!("{} more", count - NAMES));
+    values.into_iter().take(NAMES).chain(more).collect::<Vec<_>>().join(" and ")
+}

@@ -1,0 +1,90 @@
+//! Grants that grant nothing.
+
+use super::{Granted, Kind, Seen, Survey, named};
+use crate::admin::explain::says;
+use crate::directory::entry::Reader;
+use crate::directory::login::Login;
+use crate::dn::Dn;
+use crate::grant::{Delegate, Entry, Right};
+
+use super::super::report::quoted;
+
+impl<'a> Survey<'a> {
+    /// Notes the grants of an entry.
+    pub(super) fn see_grants<'s>(&mut self, reader: &mut Reader<'s>, entry: &Entry, number: usize)
+    where
+        'a: 's,
+    {
+        let schema = self.schema;
+        let lists = [
+            (Right::SendAs, &schema.send_as),
+            (Right::SendOnBehalf, &schema.send_on_behalf),
+            (Right::Schedule, &schema.schedule),
+        ];
+        for (right, attributes) in lists {
+            let (enabled, scope) = self.rules.enabled(entry);
+            let disabled = (right.needs_enabled() && !enabled).then(|| says(scope));
+            for (attribute, value) in reader.texts(attributes) {
+                let delegate = Delegate::parse(value);
+                if delegate.names(entry) {
+                    let text =
+                        format!("{} names {}, the entry itself", of(&entry.dn, attribute), quoted(value));
+                    self.doubt(Kind::Itself, text);
+                    continue;
+                }
+                let (attribute, value) = (attribute.to_owned(), value.to_owned());
+                self.grants.push(Granted { principal: number, right, attribute, value, delegate, disabled });
+            }
+        }
+    }
+
+    /// Follows each grant to whom it names.
+    pub(super) fn follow_grants(&mut self) {
+        let doubtful = self.grants.iter().filter_map(|grant| self.follow(grant)).collect::<Vec<_>>();
+        doubtful.into_iter().for_each(|(kind, text)| self.doubt(kind, text));
+    }
+
+    /// What is wrong with a grant, if anything is.
+    fn follow(&self, grant: &Granted) -> Option<(Kind, String)> {
+        let principal = self.dn(grant.principal)?;
+        let named = self.named_by(&grant.delegate);
+        let delegates: Vec<_> =
+            named.iter().copied().filter(|entry| entry.is.person || entry.is.security_group).collect();
+        let shares = |entry: &&&Seen| self.rules.share_context(principal, &entry.dn);
+        let near: Vec<_> = delegates.iter().filter(shares).copied().collect();
+        let (kind, what) = if named.is_empty() {
+            (Kind::Nobody, "who is not in the directory".to_owned())
+        } else if delegates.is_empty() {
+            (Kind::NoDelegate, "which is neither a person nor a security group".to_owned())
+        } else if near.is_empty() {
+            (Kind::OtherContext, "who is in another context, or in none".to_owned())
+        } else if grant.right != Right::SendAs
+            && near.iter().all(|entry| entry.is.person && !entry.has_address)
+        {
+            (Kind::NoAddress, "who has no address".to_owned())
+        } else {
+            (Kind::Disabled, format!("but delegation is not enabled: {}", grant.disabled?))
+        };
+        let value = quoted(&grant.value);
+        Some((kind, format!("{} names {value}, {what}", of(principal, &grant.attribute))))
+    }
+
+    /// The entries that a grant names, whatever they are.
+    fn named_by(&self, delegate: &Delegate) -> Vec<&Seen> {
+        let numbers: Vec<usize> = match delegate {
+            Delegate::Dn(dn) => self.by_dn.get(dn).copied().into_iter().collect(),
+            Delegate::Address(address) => self.by_primary.get(address).cloned().unwrap_or_default(),
+            Delegate::Login(login) => {
+                let login = Login::of(login);
+                let holders = self.by_login.iter().filter_map(|index| index.get(&login)).flatten();
+                let entry = |number: &&usize| self.entries.get(**number).is_some_and(|entry| entry.is.person);
+                holders.filter(entry).copied().collect()
+            }
+        };
+        numbers.into_iter().filter_map(|number| self.entries.get(number)).collect()
+    }
+}
+
+fn of(dn: &Dn, attribute: &str) -> String {
+    format!("{attribute} of {}", named(dn))
+}

@@ -1,0 +1,557 @@
+//! `delegation-milter check`: what it finds on a real slapd and in a file, as text and as JSON, and with which status.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "a test that panics has failed; clippy.toml excepts the test functions, not what they call"
+)]
+
+mod support;
+
+use std::process::{Command, Output};
+
+use support::TempDir;
+use support::slapd::Slapd;
+
+/// A company in which nothing is doubtful.
+const GOOD: &str = "\
+dn: dc=example,dc=org
+objectClass: organization
+objectClass: dcObject
+dc: example
+o: Example
+
+dn: uid=anna,dc=example,dc=org
+objectClass: inetOrgPerson
+objectClass: delegationPrincipal
+uid: anna
+cn: Anna Adams
+sn: Adams
+mail: anna@example.org
+userPassword: secret
+delegationSendOnBehalf: uid=bea,dc=example,dc=org
+delegationSendAs: cn=office,dc=example,dc=org
+
+dn: uid=bea,dc=example,dc=org
+objectClass: inetOrgPerson
+uid: bea
+cn: Bea Brandt
+sn: Brandt
+mail: bea@example.org
+
+dn: cn=office,dc=example,dc=org
+objectClass: groupOfNames
+cn: office
+member: uid=bea,dc=example,dc=org
+";
+
+/// What a finding says: its level, what it is about, and its text with the advice.
+type Finding = (String, String, String);
+
+struct Site {
+    files: TempDir,
+}
+
+impl Site {
+    fn new() -> Self {
+        Self { files: TempDir::new() }
+    }
+
+    /// A configuration with these lines under `[directory]`, and more.
+    fn configuration(&self, directory: &str, more: &str) -> String {
+        let text = format!("[directory]\n{directory}\n{more}\n");
+        self.files.write("milter.toml", text).display().to_string()
+    }
+
+    fn with_slapd(&self, slapd: &Slapd, url: &str, lines: &str, more: &str) -> String {
+        let given = |key: &str| lines.contains(key);
+        let mut text = format!("urls = [\"{url}\"]\n{lines}\n");
+        for (key, value) in [
+            ("base_dn", "dc=example,dc=org".to_owned()),
+            ("bind_dn", "cn=delegation-milter,dc=example,dc=org".to_owned()),
+            ("bind_password_file", slapd.path("milter.password").display().to_string()),
+        ] {
+            let needless = key.starts_with("bind") && lines.contains("external");
+            if !given(key) && !needless {
+                text.push_str(&format!("{key} = \"{value}\"\n"));
+            }
+        }
+        self.configuration(&text, &format!("{more}\n[delegation]\nenabled = true"))
+    }
+}
+
+fn check(config: &str, more: &[&str]) -> Output {
+    let arguments = [&["--config", config, "check"], more].concat();
+    Command::new(env!("CARGO_BIN_EXE_delegation-milter")).args(arguments).output().unwrap()
+}
+
+/// The status and the findings, which are the same in both forms.
+fn found(config: &str) -> (i32, Vec<Finding>) {
+    let json = check(config, &["--json"]);
+    let text = check(config, &[]);
+    assert_eq!(json.status, text.status);
+    assert_eq!(String::from_utf8_lossy(&json.stderr), "");
+    let findings: Vec<serde_json::Value> = serde_json::from_slice(&json.stdout).unwrap();
+    let text = String::from_utf8(text.stdout).unwrap();
+    let mut lines = text.lines();
+    let mut found = Vec::new();
+    for finding in findings {
+        let field = |name: &str| finding[name].as_str().unwrap_or_default().to_owned();
+        let (level, about, mut said) = (field("level"), field("about"), field("text"));
+        if let Some(advice) = finding["advice"].as_str() {
+            said = format!("{said}; {advice}");
+        }
+        assert_eq!(lines.next(), Some(format!("{level:8} {about}: {said}").as_str()), "{text}");
+        found.push((level, about, said));
+    }
+    let count = |level: &str| found.iter().filter(|(own, ..)| own == level).count();
+    let summary = text.lines().last().unwrap();
+    assert!(summary.starts_with(&format!("{} error", count("error"))), "{text}");
+    assert!(summary.contains(&format!(", {} warning", count("warning"))), "{text}");
+    (json.status.code().unwrap(), found)
+}
+
+/// That there are findings with these beginnings of `level about: text`, and no other warnings or errors.
+#[track_caller]
+fn finds(config: &str, status: i32, expected: &[&str]) {
+    let (code, found) = found(config);
+    let lines: Vec<_> = found.iter().map(|(level, about, text)| format!("{level} {about}: {text}")).collect();
+    let told = lines.join("\n");
+    for line in expected {
+        assert!(lines.iter().any(|own| own.starts_with(line)), "{line:?} is not in:\n{told}");
+    }
+    for line in &lines {
+        let is_bad = line.starts_with("warning") || line.starts_with("error");
+        assert!(!is_bad || expected.iter().any(|own| line.starts_with(own)), "{line:?} is in:\n{told}");
+    }
+    assert_eq!(code, status, "{told}");
+}
+
+fn slapd(options: &[&str], ldif: &str) -> Slapd {
+    let files = TempDir::new();
+    let file = files.write("entries.ldif", ldif);
+    Slapd::start(&[options, &[&format!("--ldif={}", file.display())]].concat())
+}
+
+const ALL_GOOD: [&str; 8] = [
+    "ok configuration: ",
+    "ok base_dn: \"dc=example,dc=org\" is there",
+    "ok schema: the server knows all",
+    "ok indexes: all that are needed are there",
+    "ok watch: the server can tell changes",
+    "ok passwords: the account reads no password",
+    "ok search: 5 entries",
+    "ok entries: none is doubtful",
+];
+
+#[test]
+fn all_is_well() {
+    let (site, slapd) = (Site::new(), slapd(&["--tls"], GOOD));
+    let tls = |lines: &str| format!("ca_file = \"{}\"\n{lines}", slapd.path("tls/ca.pem").display());
+    let lenient = "[directory.attributes]\nalias = [\"delegationAlias\"]";
+    for (url, lines, expected) in [
+        (slapd.uri("ldap"), String::new(), "note tls: none"),
+        (slapd.uri("ldap"), tls("start_tls = true"), "ok tls: StartTLS"),
+        (slapd.uri("ldaps"), tls(""), "ok tls: ldaps"),
+        (slapd.uri("ldapi"), String::new(), "ok tls: not needed"),
+        (slapd.uri("ldapi"), "bind = \"external\"".to_owned(), "ok tls: not needed"),
+    ] {
+        let config = site.with_slapd(&slapd, &url, &lines, lenient);
+        finds(&config, 0, &[&ALL_GOOD[..], &[expected, "ok login: as \"dn:cn=delegation-milter,"]].concat());
+    }
+    // What servers of other kinds have is no fault of this one.
+    let config = site.with_slapd(&slapd, &slapd.uri("ldap"), "", "");
+    finds(&config, 0, &["note schema: the server does not know the attribute mailAlternateAddress"]);
+}
+
+#[test]
+fn what_keeps_the_directory_from_answering() {
+    let (site, slapd) = (Site::new(), slapd(&["--tls"], GOOD));
+    let ca = |name: &str| format!("ca_file = \"{}\"\nstart_tls = true", slapd.path(name).display());
+    let wrong = site.files.write("wrong.password", "wrong\n");
+    let after = ["note base_dn: not checked", "note entries: not checked"];
+    for (certificate, lines, expected) in [
+        (
+            "server",
+            ca("tls/other-ca.pem"),
+            "error tls: no TLS with ldap://127.0.0.1:PORT: the server's certificate comes from an authority that directory.ca_file does not hold",
+        ),
+        (
+            "wrong-name",
+            ca("tls/ca.pem"),
+            "error tls: no TLS with ldap://127.0.0.1:PORT: the server's certificate is for another name than the one in directory.urls",
+        ),
+        (
+            "expired",
+            ca("tls/ca.pem"),
+            "error tls: no TLS with ldap://127.0.0.1:PORT: the server's certificate has expired",
+        ),
+        (
+            "server",
+            format!("bind_password_file = \"{}\"", wrong.display()),
+            "error login: ldap://127.0.0.1:PORT refuses the login of cn=delegation-milter,dc=example,dc=org: invalidCredentials",
+        ),
+    ] {
+        slapd.present(certificate);
+        let url = slapd.uri("ldap");
+        let config = site.with_slapd(&slapd, &url, &lines, "");
+        let expected = expected.replace("PORT", &slapd.port("ldap").to_string());
+        finds(&config, 2, &[&[expected.as_str(), "ok connection: "][..], &after].concat());
+    }
+    let config = site.with_slapd(&slapd, &slapd.uri("ldap"), "", "");
+    slapd.stop();
+    let not_done = ["note tls: not checked", "note login: not checked"];
+    finds(&config, 75, &[&["error connection: ldap://127.0.0.1:"][..], &not_done, &after].concat());
+}
+
+#[test]
+fn what_the_server_lacks() {
+    let site = Site::new();
+    let bare = ["--without=indexes", "--without=syncprov"];
+    let slapd = slapd(&bare, GOOD);
+    let config = site.with_slapd(&slapd, &slapd.uri("ldap"), "", "");
+    let indexes = "warning indexes: each question reads every entry: there is no index of mail, delegationAlias, uniqueMember; add them";
+    finds(&config, 0, &[indexes, "note watch: the server does not tell changes"]);
+    // What it prints is what ldapmodify(1) takes.
+    let text = String::from_utf8(check(&config, &[]).stdout).unwrap();
+    let ldif =
+        &text[text.find("\ndn: olcDatabase={1}mdb,cn=config\n").expect("changes")..text.rfind('\n').unwrap()];
+    slapd.configure(ldif.trim_end().rsplit_once("\n\n").expect("a summary").0);
+    finds(&config, 0, &["ok indexes: all that are needed are there"]);
+    let lines = "base_dn = \"dc=example,dc=com\"";
+    let config = site.with_slapd(&slapd, &slapd.uri("ldap"), lines, "");
+    let error = "error base_dn: \"dc=example,dc=com\" does not exist, or the account may not see it; the server has \"dc=example,dc=org\";";
+    finds(&config, 2, &[error, "note indexes: not checked", "note entries: not checked"]);
+}
+
+/// What is configured, the status, and what is found.
+const UNKNOWN: &[(&str, i32, &[&str])] = &[
+    (
+        "attributes.send_as = [\"delegationSendAss\"]",
+        2,
+        &[
+            "error schema: the server does not know the attribute delegationSendAss (directory.attributes.send_as): nobody can grant send-as; load contrib/ldap/delegation.ldif",
+        ],
+    ),
+    (
+        "attributes.login = [\"kopanoLogin\"]",
+        2,
+        &[
+            "error schema: the server does not know the attribute kopanoLogin (directory.attributes.login): nobody is found by the login; load the schema that has it",
+        ],
+    ),
+    (
+        "attributes.login = [\"uid\", \"kopanoLogin\"]",
+        0,
+        &["note schema: the server does not know the attribute kopanoLogin"],
+    ),
+    (
+        "attributes.enabled = [\"enabled\"]",
+        0,
+        &[
+            "warning schema: the server does not know the attribute enabled (directory.attributes.enabled): no entry can say",
+        ],
+    ),
+    (
+        "filters.security_group = \"(&(objectClass=groupOfNames)(kind=1))\"",
+        0,
+        &[
+            "warning schema: the server does not know kind: the part of directory.filters.security_group never matches",
+            "warning entries: delegationSendAs of \"uid=anna,dc=example,dc=org\" names \"cn=office,dc=example,dc=org\", which is neither",
+        ],
+    ),
+    (
+        "filters.person = \"(|(objectClass=inetOrgPerson)(objectClass=kopano-user))\"",
+        0,
+        &[
+            "note schema: the server does not know the class kopano-user, which directory.filters.person names",
+        ],
+    ),
+    (
+        "filters.person = \"(objectClass=kopano-user)\"",
+        0,
+        &[
+            "warning schema: the server does not know the class kopano-user, which directory.filters.person names; load",
+            "warning entries: people: 0, ",
+            "warning entries: delegationSendOnBehalf of \"uid=anna,dc=example,dc=org\" names \"uid=bea,dc=example,dc=org\", which is neither",
+        ],
+    ),
+];
+
+#[test]
+fn attributes_and_classes_that_the_server_does_not_know() {
+    let (site, slapd) = (Site::new(), slapd(&[], GOOD));
+    for (more, status, expected) in UNKNOWN {
+        let config = site.with_slapd(&slapd, &slapd.uri("ldap"), more, "");
+        finds(&config, *status, expected);
+    }
+}
+
+/// Without the rules of `contrib/ldap`: the account sees what Debian lets everybody see.
+#[test]
+fn what_the_account_may_see() {
+    let site = Site::new();
+    let people: String = (0..600)
+        .map(|n| format!("\ndn: uid=u{n},dc=example,dc=org\nobjectClass: inetOrgPerson\nuid: u{n}\ncn: u\nsn: u\nmail: u{n}@example.org\n"))
+        .collect();
+    let slapd = slapd(&["--without=access", "--without=limits"], &(GOOD.to_owned() + &people));
+    let config = site.with_slapd(&slapd, &slapd.uri("ldap"), "", "");
+    let needed = "note indexes: not checked, for the server's configuration cannot be read; needed, for equality, are objectClass, uid, mail, delegationAlias, member, uniqueMember, memberUid";
+    let limit =
+        "warning search: the server gives 500 entries and no more: sizeLimitExceeded (4); lift the limit";
+    finds(&config, 0, &[needed, "ok passwords: ", limit, "note entries: not checked"]);
+    slapd.configure(
+        "dn: olcDatabase={1}mdb,cn=config\nchangetype: modify\nadd: olcAccess\nolcAccess: {0}to * by * read\n",
+    );
+    let readable = "warning passwords: the account reads passwords: userPassword of \"uid=anna,dc=example,dc=org\"; forbid it";
+    finds(&config, 0, &[readable, limit]);
+}
+
+/// A company in which much is doubtful. Names stand as slapd writes them.
+const DOUBTFUL: &str = "\
+dn: dc=example,dc=org
+objectClass: organization
+objectClass: dcObject
+dc: example
+o: Example
+
+dn: ou=a,dc=example,dc=org
+objectClass: organizationalUnit
+ou: a
+
+dn: ou=b,dc=example,dc=org
+objectClass: organizationalUnit
+ou: b
+
+dn: uid=anna,ou=a,dc=example,dc=org
+objectClass: inetOrgPerson
+objectClass: delegationPrincipal
+uid: anna
+cn: Anna
+sn: Adams
+mail: anna@example.org
+mail: a.adams@example.org
+delegationAlias: no address
+delegationAlias: shared@example.org
+delegationSendAs: UID=anna, ou=A,dc=example,dc=org
+delegationSendOnBehalf: uid=ghost,ou=a,dc=example,dc=org
+delegationSendOnBehalf: cn=list,ou=a,dc=example,dc=org
+delegationSendOnBehalf: uid=mute,ou=a,dc=example,dc=org
+delegationSendAs: uid=mute,ou=a,dc=example,dc=org
+delegationSendOnBehalf: uid=bea,ou=b,dc=example,dc=org
+delegationSendOnBehalf: cn=staff,ou=a,dc=example,dc=org
+
+dn: uid=anna,ou=b,dc=example,dc=org
+objectClass: inetOrgPerson
+objectClass: delegationPrincipal
+uid: anna
+cn: Anna
+sn: Other
+mail: other@example.org
+delegationAlias: SHARED@example.org
+
+dn: uid=bea,ou=b,dc=example,dc=org
+objectClass: inetOrgPerson
+objectClass: delegationPrincipal
+uid: bea
+cn: Bea
+sn: Brandt
+mail: bea@example.org
+delegationEnabled: FALSE
+delegationSendOnBehalf: uid=anna,ou=b,dc=example,dc=org
+delegationSendAs: uid=anna,ou=b,dc=example,dc=org
+
+dn: uid=mute,ou=a,dc=example,dc=org
+objectClass: inetOrgPerson
+uid: mute
+cn: Mute
+sn: Mute
+
+dn: uid=evil,ou=a,dc=example,dc=org
+objectClass: inetOrgPerson
+objectClass: delegationPrincipal
+uid: evil
+cn: Evil
+sn: Evil
+delegationAlias: evil@example.org
+delegationAlias:: YUB4DQpvayAgICAgICBsb2dpbjogG1szMW3igK4=
+
+dn: cn=list,ou=a,dc=example,dc=org
+objectClass: groupOfNames
+objectClass: delegationGroup
+cn: list
+mail: list@example.org
+member: uid=anna,ou=a,dc=example,dc=org
+
+dn: cn=staff,ou=a,dc=example,dc=org
+objectClass: groupOfNames
+cn: staff
+member: uid=mute,ou=a,dc=example,dc=org
+";
+
+/// What is said of it, in a file as on a server.
+const DOUBTS: [&str; 10] = [
+    "warning entries: the login \"anna\" is that of \"uid=anna,ou=a,dc=example,dc=org\" and \"uid=anna,ou=b,dc=example,dc=org\"; all mail of this login is deferred (451)",
+    "warning entries: the address \"shared@example.org\" is that of \"uid=anna,ou=a,dc=example,dc=org\" and \"uid=anna,ou=b,dc=example,dc=org\"; a right counts only if all of them grant it",
+    "warning entries: \"uid=anna,ou=a,dc=example,dc=org\": delegationAlias has \"no address\": it is not a mail address: it has no domain; it does not count",
+    "warning entries: \"uid=evil,ou=a,dc=example,dc=org\": delegationAlias has \"a@x\\r\\nok       login: \\u{1b}[31m\\u{202e}\": it is not",
+    "warning entries: \"uid=anna,ou=a,dc=example,dc=org\": mail has \"a.adams@example.org\" and \"anna@example.org\", none of them a login; the smallest by bytes",
+    "warning entries: \"uid=evil,ou=a,dc=example,dc=org\" has addresses in delegationAlias",
+    "warning entries: delegationSendAs of \"uid=anna,ou=a,dc=example,dc=org\" names \"",
+    "warning entries: delegationSendOnBehalf of \"uid=anna,ou=a,dc=example,dc=org\" names \"uid=ghost,ou=a,dc=example,dc=org\", who is not in the directory; it grants nothing",
+    "warning entries: delegationSendOnBehalf of \"uid=anna,ou=a,dc=example,dc=org\" names \"cn=list,ou=a,dc=example,dc=org\", which is neither a person nor a security group; it grants nothing",
+    "warning entries: delegationSendOnBehalf of \"uid=anna,ou=a,dc=example,dc=org\" names \"uid=mute,ou=a,dc=example,dc=org\", who has no address; its messages are refused",
+];
+const DISABLED: &str = "warning entries: delegationSendOnBehalf of \"uid=bea,ou=b,dc=example,dc=org\" names \"uid=anna,ou=b,dc=example,dc=org\", but delegation is not enabled: the principal's own entry says so (delegationEnabled); it grants nothing";
+const CROSSING: &str = "warning entries: delegationSendOnBehalf of \"uid=anna,ou=a,dc=example,dc=org\" names \"uid=bea,ou=b,dc=example,dc=org\", who is in another context, or in none; it grants nothing";
+
+/// Two contexts, with this in each.
+fn contexts(a: &str, b: &str) -> String {
+    let context = |name: &str, lines: &str| {
+        format!("[[context]]\nname = \"{name}\"\nbase_dn = \"ou={name},dc=example,dc=org\"\n{lines}\n")
+    };
+    context("a", a) + &context("b", b)
+}
+
+#[test]
+fn doubtful_entries_on_both_directories() {
+    let (site, slapd) = (Site::new(), slapd(&[], DOUBTFUL));
+    let file = site.files.write("directory.ldif", DOUBTFUL);
+    let file = format!("urls = [\"file:{}\"]", file.display());
+    let enabled = "[delegation]\nenabled = true\n";
+    // Only realms that all have keep the two of a login apart.
+    for (contexts, expected) in [
+        (String::new(), &[&DOUBTS[..], &[DISABLED]].concat()),
+        (contexts("", ""), &[&DOUBTS[..], &[DISABLED, CROSSING]].concat()),
+        (
+            contexts("domains = [\"a.example\"]", "domains = [\"b.example\"]"),
+            &[&DOUBTS[1..], &[DISABLED, CROSSING]].concat(),
+        ),
+        (
+            contexts("domains = [\"a.example\"]", "domains = [\"example.org\", \"b.example\"]"),
+            &[&DOUBTS[2..], &[DISABLED, CROSSING]].concat(),
+        ),
+    ] {
+        let config = site.with_slapd(&slapd, &slapd.uri("ldap"), "", &contexts);
+        finds(&config, 0, expected);
+        let of_entries = |config: &str| {
+            let mut entries = found(config).1;
+            entries.retain(|(_, about, text)| about == "entries" && !text.contains("the entry itself"));
+            entries
+        };
+        let on_server = of_entries(&config);
+        let config = site.configuration(&file, &format!("{enabled}{contexts}"));
+        finds(&config, 0, expected);
+        assert_eq!(of_entries(&config), on_server);
+    }
+}
+
+/// Lines of an entry `uid=a`, whether delegation is enabled, and what is found.
+const VALUES: &[(&str, bool, &[&str])] = &[
+    ("uid: a\nmail: a@example.org\n", true, &["ok directory: ", "ok entries: none is doubtful"]),
+    (
+        "uid: a\nmail: a@example.org\ndelegationSendAs: b@example.org\n",
+        true,
+        &["warning entries: delegationSendAs of \"uid=a\" names \"b@example.org\", who is not"],
+    ),
+    (
+        "uid: a\nmail: a@example.org\ndelegationSendAs: a@example.org\n",
+        true,
+        &["warning entries: delegationSendAs of \"uid=a\" names \"a@example.org\", the entry itself"],
+    ),
+    (
+        "uid: a\nmail: a@example.org\ndelegationSendAs: A\n",
+        true,
+        &["warning entries: delegationSendAs of \"uid=a\" names \"A\", the entry itself"],
+    ),
+    (
+        "uid: a\nmail: a@example.org\ndelegationEnabled: yes\n",
+        true,
+        &["warning entries: \"uid=a\": delegationEnabled has \"yes\": it is neither TRUE nor FALSE"],
+    ),
+    (
+        "uid: a\nmail: a@example.org\nmember: x\n",
+        true,
+        &["warning entries: \"uid=a\": member has \"x\": it is not a distinguished name"],
+    ),
+    (
+        "uid: a@example.org\nmail: a@example.org\nmail: aa@example.org\n",
+        true,
+        &["ok entries: none is doubtful"],
+    ),
+    (
+        "uid: a\n",
+        true,
+        &["warning entries: people: 1, addresses: 0, grants to others: 0; nobody there can send"],
+    ),
+    (
+        "uid: a\nmail: a@example.org\n\ndn: uid=b\nobjectClass: person\nuid: b\nmail: b@example.org\ndelegationSendOnBehalf: a\n",
+        false,
+        &[
+            "warning entries: delegationSendOnBehalf of \"uid=b\" names \"a\", but delegation is not enabled: the server says so ([delegation] enabled)",
+        ],
+    ),
+];
+
+/// What a server's schema does not allow.
+#[test]
+fn doubtful_values_in_a_file() {
+    let site = Site::new();
+    for (lines, enabled, expected) in VALUES {
+        let ldif = format!("dn: uid=a\nobjectClass: person\n{lines}");
+        let file = site.files.write("directory.ldif", ldif);
+        let directory = format!("urls = [\"file:{}\"]", file.display());
+        let config = site.configuration(&directory, &format!("[delegation]\nenabled = {enabled}"));
+        finds(&config, 0, expected);
+    }
+}
+
+#[test]
+fn of_many_the_first_are_told() {
+    let site = Site::new();
+    let grants: String = (0..25).map(|n| format!("delegationSendAs: ghost{n:02}\n")).collect();
+    let ldif = format!("dn: uid=a\nobjectClass: person\nuid: a\nmail: a@example.org\n{grants}");
+    let file = site.files.write("directory.ldif", ldif);
+    let config = site.configuration(&format!("urls = [\"file:{}\"]", file.display()), "");
+    let ghosts: Vec<_> = (0..20)
+        .map(|n| format!("warning entries: delegationSendAs of \"uid=a\" names \"ghost{n:02}\", who"))
+        .chain(["warning entries: 5 more of this kind; it grants nothing".to_owned()])
+        .collect();
+    finds(&config, 0, &ghosts.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+#[test]
+fn what_is_wrong_with_files() {
+    let site = Site::new();
+    let ldif = site.files.write("bad.ldif", "dn: uid=a\nuid: a\nnonsense\n");
+    let bad = site.configuration(&format!("urls = [\"file:{}\"]", ldif.display()), "");
+    let error = format!("error directory: {}, line 3: there is no `:`", ldif.display());
+    finds(&bad, 2, &[&error, "note entries: not checked"]);
+    let typo = site.files.write("typo.toml", "lisen = 1\n[polcy]\n").display().to_string();
+    let mistake = |line: u8, key: &str| format!("error configuration: {typo}:{line}: {key}: ");
+    let mistakes = [mistake(1, "lisen"), mistake(1, "directory.urls"), mistake(2, "polcy")];
+    let mistakes = mistakes.each_ref().map(String::as_str);
+    finds(&typo, 2, &[&mistakes[..], &["note directory: not checked"]].concat());
+    let nowhere = site.files.path("nowhere.toml").display().to_string();
+    finds(&nowhere, 2, &["error configuration: "]);
+}
+
+/// What answers is no LDAP server.
+#[test]
+fn another_kind_of_server() {
+    let (site, listener) = (Site::new(), std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for stream in listener.incoming() {
+            std::io::Write::write_all(&mut stream.unwrap(), b"220 mail.example.org ESMTP\r\n").ok();
+        }
+    });
+    let lines = format!("urls = [\"ldap://127.0.0.1:{port}\"]\nbase_dn = \"dc=example,dc=org\"");
+    let config = site.configuration(&lines, "");
+    let expected =
+        format!("error login: ldap://127.0.0.1:{port} hung up, or speaks something else than LDAP: ");
+    finds(&config, 75, &[&expected, "note base_dn: not checked"]);
+}
