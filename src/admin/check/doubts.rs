@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::report::{Finding, Level, Report, quoted};
-use crate::address::Address;
 use crate::directory::entry::{Doubt, Doubtful, Reader};
 use crate::directory::login::Login;
 use crate::directory::record::Record;
@@ -79,17 +78,28 @@ pub(super) struct Survey<'a> {
     entries: Vec<Seen>,
     by_dn: HashMap<Arc<Dn>, usize>,
     /// By the values of each login attribute.
-    by_login: Vec<HashMap<Login, Vec<usize>>>,
-    by_address: HashMap<Address, Vec<usize>>,
-    by_primary: HashMap<Address, Vec<usize>>,
+    by_login: Vec<Index>,
+    by_address: Index,
     grants: Vec<Granted>,
     doubts: BTreeMap<Kind, Vec<String>>,
+}
+
+/// Who has a value, by the text in which it is compared.
+type Index = HashMap<Box<str>, Vec<usize>>;
+
+/// The text in which a login is compared.
+fn key(login: &Login) -> &str {
+    match login {
+        Login::Address(address) => address.key(),
+        Login::Name(name) => name,
+    }
 }
 
 /// An entry.
 struct Seen {
     dn: Arc<Dn>,
-    has_address: bool,
+    /// The primary address, as it is compared.
+    primary: Option<Box<str>>,
     is: Roles,
 }
 
@@ -137,9 +147,8 @@ impl<'a> Survey<'a> {
             rules,
             entries: Vec::new(),
             by_dn: HashMap::new(),
-            by_login: vec![HashMap::new(); schema.login.len()],
-            by_address: HashMap::new(),
-            by_primary: HashMap::new(),
+            by_login: vec![Index::new(); schema.login.len()],
+            by_address: Index::new(),
             grants: Vec::new(),
             doubts: BTreeMap::new(),
         }
@@ -174,7 +183,7 @@ impl<'a> Survey<'a> {
         self.see_addresses(&mut reader, &entry, number);
         for (index, attribute) in self.by_login.iter_mut().zip(&schema.login) {
             for (_, login) in reader.texts(std::slice::from_ref(attribute)) {
-                point(index, Login::of(login), number);
+                point(index, key(&Login::of(login)), number);
             }
         }
         self.see_grants(&mut reader, &entry, number);
@@ -182,8 +191,8 @@ impl<'a> Survey<'a> {
         self.see_doubts(reader.into_doubts());
         let dn = Arc::new(entry.dn.clone());
         self.by_dn.insert(dn.clone(), number);
-        let has_address = entry.primary().is_some();
-        self.entries.push(Seen { dn, has_address, is: Roles::default() });
+        let primary = entry.primary().map(|address| address.key().into());
+        self.entries.push(Seen { dn, primary, is: Roles::default() });
     }
 
     /// Says that the directory takes an entry for this.
@@ -200,10 +209,7 @@ impl<'a> Survey<'a> {
 
     fn see_addresses(&mut self, reader: &mut Reader<'_>, entry: &Entry, number: usize) {
         for address in entry.addresses() {
-            point(&mut self.by_address, address.clone(), number);
-        }
-        if let Some(primary) = entry.primary() {
-            point(&mut self.by_primary, primary.clone(), number);
+            point(&mut self.by_address, address.key(), number);
         }
         if entry.mail.is_empty() && !entry.aliases.is_empty() {
             let aliases = self.schema.alias.join(", ");
@@ -258,6 +264,16 @@ impl<'a> Survey<'a> {
         }
     }
 
+    /// Those of the entries of which it is true.
+    fn those<'n>(
+        &self,
+        numbers: impl IntoIterator<Item = &'n usize>,
+        is: impl Fn(&Seen) -> bool,
+    ) -> Vec<usize> {
+        let is = |number: &&usize| self.entries.get(**number).is_some_and(&is);
+        numbers.into_iter().filter(is).copied().collect()
+    }
+
     fn dn(&self, number: usize) -> Option<&Dn> {
         self.entries.get(number).map(|entry| entry.dn.as_ref())
     }
@@ -274,8 +290,12 @@ fn see_members<'s>(schema: &'s Schema, reader: &mut Reader<'s>) {
     }
 }
 
-fn point<K: Eq + std::hash::Hash>(index: &mut HashMap<K, Vec<usize>>, key: K, number: usize) {
-    let numbers = index.entry(key).or_default();
+fn point(index: &mut Index, key: &str, number: usize) {
+    // Most keys are new, and have one entry.
+    let numbers = match index.get_mut(key) {
+        Some(numbers) => numbers,
+        None => index.entry(key.into()).or_insert_with(|| Vec::with_capacity(1)),
+    };
     if numbers.last() != Some(&number) {
         numbers.push(number);
     }

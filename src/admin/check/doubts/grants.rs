@@ -1,6 +1,6 @@
 //! Grants that grant nothing.
 
-use super::{Granted, Kind, Seen, Survey, named};
+use super::{Granted, Kind, Seen, Survey, key, named};
 use crate::admin::explain::says;
 use crate::directory::entry::Reader;
 use crate::directory::login::Login;
@@ -59,7 +59,7 @@ impl<'a> Survey<'a> {
         } else if near.is_empty() {
             (Kind::OtherContext, "who is in another context, or in none".to_owned())
         } else if grant.right != Right::SendAs
-            && near.iter().all(|entry| entry.is.person && !entry.has_address)
+            && near.iter().all(|entry| entry.is.person && entry.primary.is_none())
         {
             (Kind::NoAddress, "who has no address".to_owned())
         } else {
@@ -71,14 +71,16 @@ impl<'a> Survey<'a> {
 
     /// The entries that a grant names, whatever they are.
     fn named_by(&self, delegate: &Delegate) -> Vec<&Seen> {
-        let numbers: Vec<usize> = match delegate {
+        let numbers = match delegate {
             Delegate::Dn(dn) => self.by_dn.get(dn).copied().into_iter().collect(),
-            Delegate::Address(address) => self.by_primary.get(address).cloned().unwrap_or_default(),
+            Delegate::Address(address) => {
+                let is_primary = |entry: &Seen| entry.primary.as_deref() == Some(address.key());
+                self.those(self.by_address.get(address.key()).into_iter().flatten(), is_primary)
+            }
             Delegate::Login(login) => {
                 let login = Login::of(login);
-                let holders = self.by_login.iter().filter_map(|index| index.get(&login)).flatten();
-                let entry = |number: &&usize| self.entries.get(**number).is_some_and(|entry| entry.is.person);
-                holders.filter(entry).copied().collect()
+                let holders = self.by_login.iter().filter_map(|index| index.get(key(&login))).flatten();
+                self.those(holders, |entry| entry.is.person)
             }
         };
         numbers.into_iter().filter_map(|number| self.entries.get(number)).collect()

@@ -3,25 +3,24 @@
 use std::collections::BTreeMap;
 
 use super::super::report::quoted;
-use super::{Kind, Survey, listed, named};
-use crate::address::Address;
-use crate::directory::login::Login;
+use super::{Kind, Seen, Survey, listed, named};
 use crate::grant::Place;
 
 impl Survey<'_> {
     /// A login of several people is nobody's. The login attributes are tried in order, and the first in which anybody
     /// has it decides.
     pub(super) fn compare_logins(&mut self) {
+        let is_person = |entry: &Seen| entry.is.person;
         let mut texts = Vec::new();
         for (level, index) in self.by_login.iter().enumerate() {
             let earlier = self.by_login.get(..level).unwrap_or_default();
             for (login, holders) in index {
                 let decided = earlier.iter().filter_map(|index| index.get(login)).flatten();
-                if self.people_of(decided).is_empty() {
-                    let realm = realm(login);
-                    let apart = self.apart(self.people_of(holders), realm);
+                if self.those(decided, is_person).is_empty() {
+                    let realm = login.rsplit_once('@').map(|(_, realm)| realm);
+                    let apart = self.apart(self.those(holders, is_person), realm);
                     let shared = apart.iter().filter(|people| people.len() > 1);
-                    texts.extend(shared.map(|people| self.share(people, "login", &text(login))));
+                    texts.extend(shared.map(|people| self.share(people, "login", login)));
                 }
             }
         }
@@ -31,19 +30,13 @@ impl Survey<'_> {
     pub(super) fn compare_addresses(&mut self) {
         let mut texts = Vec::new();
         for (address, holders) in &self.by_address {
-            let is_principal = |number: &&usize| self.entries.get(**number).is_some_and(|e| e.is.principal);
-            let holders: Vec<_> = holders.iter().filter(is_principal).copied().collect();
-            let holders = self.within(holders, address.domain());
+            let domain = address.rsplit_once('@').map_or("", |(_, domain)| domain);
+            let holders = self.within(self.those(holders, |entry| entry.is.principal), domain);
             if holders.len() > 1 {
-                texts.push(self.share(&holders, "address", &address.to_string()));
+                texts.push(self.share(&holders, "address", address));
             }
         }
         texts.into_iter().for_each(|text| self.doubt(Kind::Address, text));
-    }
-
-    fn people_of<'n>(&self, numbers: impl IntoIterator<Item = &'n usize>) -> Vec<usize> {
-        let is_person = |number: &&usize| self.entries.get(**number).is_some_and(|entry| entry.is.person);
-        numbers.into_iter().filter(is_person).copied().collect()
     }
 
     /// Those who can be meant by one and the same login.
@@ -78,19 +71,5 @@ impl Survey<'_> {
     fn share(&self, numbers: &[usize], what: &str, value: &str) -> String {
         let names = numbers.iter().filter_map(|number| self.dn(*number)).map(named).collect();
         format!("the {what} {} is that of {}", quoted(value), listed(names))
-    }
-}
-
-fn text(login: &Login) -> String {
-    match login {
-        Login::Address(address) => address.to_string(),
-        Login::Name(name) => name.to_string(),
-    }
-}
-
-fn realm(login: &Login) -> Option<&str> {
-    match login {
-        Login::Address(address) => Some(Address::domain(address)),
-        Login::Name(name) => name.rsplit_once('@').map(|(_, realm)| realm),
     }
 }
