@@ -153,11 +153,17 @@ fn all_is_well() {
     let tls = |lines: &str| format!("ca_file = \"{}\"\n{lines}", slapd.path("tls/ca.pem").display());
     let lenient = "[directory.attributes]\nalias = [\"delegationAlias\"]";
     for (url, lines, expected) in [
-        (slapd.uri("ldap"), String::new(), "note tls: none"),
+        (slapd.uri("ldap"), String::new(), "ok tls: none, and not needed"),
         (slapd.uri("ldap"), tls("start_tls = true"), "ok tls: StartTLS"),
         (slapd.uri("ldaps"), tls(""), "ok tls: ldaps"),
-        (slapd.uri("ldapi"), String::new(), "ok tls: not needed"),
-        (slapd.uri("ldapi"), "bind = \"external\"".to_owned(), "ok tls: not needed"),
+        // The same machine, by an address that does not say so.
+        (
+            slapd.uri("ldap").replace("127.0.0.1", "0.0.0.0"),
+            "allow_plaintext = true".to_owned(),
+            "warning tls: none: what is said can be read",
+        ),
+        (slapd.uri("ldapi"), String::new(), "ok tls: none, and not needed"),
+        (slapd.uri("ldapi"), "bind = \"external\"".to_owned(), "ok tls: none, and not needed"),
     ] {
         let config = site.with_slapd(&slapd, &url, &lines, lenient);
         finds(&config, 0, &[&ALL_GOOD[..], &[expected, "ok login: as \"dn:cn=delegation-milter,"]].concat());

@@ -129,7 +129,7 @@ impl fmt::Display for Transport {
 
 impl Transport {
     /// Whether what is said stays on this machine.
-    fn is_local(&self) -> bool {
+    pub(crate) fn is_local(&self) -> bool {
         match self {
             Self::Plain { host, .. } | Self::StartTls { host, .. } | Self::Ldaps { host, .. } => {
                 let address = host.parse::<IpAddr>().map(|address| address.to_canonical());

@@ -3,7 +3,7 @@
 //! Entries are seen one by one; what they have in common is known once all were seen. Of an entry only its name, its
 //! addresses, logins and grants are kept.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::report::{Finding, Level, Report, quoted};
@@ -81,7 +81,14 @@ pub(super) struct Survey<'a> {
     by_login: Vec<Index>,
     by_address: Index,
     grants: Vec<Granted>,
-    doubts: BTreeMap<Kind, Vec<String>>,
+    doubts: BTreeMap<Kind, Told>,
+}
+
+/// The doubts of a kind: the first by their text, and how many there are.
+#[derive(Default)]
+struct Told {
+    first: BTreeSet<String>,
+    count: usize,
 }
 
 /// Who has a value, by the text in which it is compared.
@@ -241,7 +248,12 @@ impl<'a> Survey<'a> {
     }
 
     fn doubt(&mut self, kind: Kind, text: String) {
-        self.doubts.entry(kind).or_default().push(text);
+        let told = self.doubts.entry(kind).or_default();
+        told.count += 1;
+        told.first.insert(text);
+        if told.first.len() > TOLD {
+            told.first.pop_last();
+        }
     }
 
     /// Tells what is doubtful, now that all entries were seen.
@@ -252,12 +264,10 @@ impl<'a> Survey<'a> {
         if self.doubts.is_empty() {
             report.ok(ENTRIES, "none is doubtful");
         }
-        for (kind, mut texts) in self.doubts {
-            texts.sort_unstable();
-            let count = texts.len();
+        for (kind, Told { first, count }) in self.doubts {
             let advice = Some(kind.advice().to_owned());
-            let more = (count > TOLD).then(|| format!("{} more of this kind", count - TOLD));
-            for text in texts.into_iter().take(TOLD).chain(more) {
+            let more = count.checked_sub(TOLD).filter(|more| *more > 0);
+            for text in first.into_iter().chain(more.map(|more| format!("{more} more of this kind"))) {
                 let advice = advice.clone();
                 report.add(Finding { level: Level::Warning, about: ENTRIES, text, advice, ldif: None });
             }

@@ -96,8 +96,11 @@ impl Examination<'_> {
         match &self.server.transport {
             Transport::StartTls { .. } => self.report.ok(TLS, "StartTLS, and the certificate is good"),
             Transport::Ldaps { .. } => self.report.ok(TLS, "ldaps, and the certificate is good"),
-            Transport::Plain { .. } => self.report.note(TLS, "none: what is said can be read on the way"),
-            Transport::Ldapi { .. } => self.report.ok(TLS, "not needed on a socket of this machine"),
+            local if local.is_local() => self.report.ok(TLS, "none, and not needed on this machine"),
+            Transport::Plain { .. } | Transport::Ldapi { .. } => {
+                let advice = "use ldaps:// or start_tls = true";
+                self.report.warning(TLS, "none: what is said can be read and changed on the way", advice);
+            }
         }
     }
 
