@@ -6,7 +6,7 @@
 //! - The core is plain values; it knows neither the milter protocol nor LDAP. [`address`] compares addresses, [`dn`]
 //!   names of entries, [`mailbox`] reads From, [`display`] looks at display text, [`message`] is what a message claims,
 //!   [`grant`] what the directory grants, [`policy`] decides, [`actions`] plans what changes, [`reply`] says it.
-//! - [`directory`] is what we ask of the world: a trait, and the file that answers it.
+//! - [`directory`] is what we ask of the world: a trait, the file and the server that answer it, and the cache before it.
 //! - [`config`] is a configuration that cannot be wrong; [`site`] is one in force; [`open`] wires the two to a directory.
 //! - The milter's edge: [`listener`] accepts connections, [`callbacks`] translates the protocol, [`session`] remembers a
 //!   message and has it judged, [`transactions`] counts what is under way, [`serve()`] runs it all.
