@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Listen;
 use super::url::{self, Location};
 use crate::address::{Address, AddressError, Pattern, canonical_domain};
-use crate::directory::filter::Filter;
+use crate::directory::filter::{Filter, is_description};
 use crate::dn::Dn;
 
 /// How one kind of text is read.
@@ -161,26 +161,8 @@ fn domain(text: &str) -> Result<String, Wrong> {
     if domain.starts_with('[') { Err(Wrong::Form) } else { Ok(domain) }
 }
 
-/// RFC 4512 section 2.5: a name or a numeric identifier, with options such as `;lang-de`.
 fn attribute(text: &str) -> Result<String, Wrong> {
-    let mut parts = text.split(';');
-    let name = parts.next().is_some_and(|name| is_keystring(name) || is_numeric_oid(name));
-    let options = parts.all(|option| !option.is_empty() && option.bytes().all(is_keychar));
-    if name && options { Ok(text.to_owned()) } else { Err(Wrong::Form) }
-}
-
-/// RFC 4512 section 1.4 `keystring`; the underscore is what directories accept besides.
-fn is_keystring(text: &str) -> bool {
-    text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.bytes().all(|b| is_keychar(b) || b == b'_')
-}
-
-fn is_keychar(octet: u8) -> bool {
-    octet.is_ascii_alphanumeric() || octet == b'-'
-}
-
-/// RFC 4512 section 1.4 `numericoid`.
-fn is_numeric_oid(text: &str) -> bool {
-    text.contains('.') && text.split('.').all(|arc| whole_number(arc).is_some())
+    if is_description(text) { Ok(text.to_owned()) } else { Err(Wrong::Form) }
 }
 
 fn filter(text: &str) -> Result<Filter, Wrong> {

@@ -9,6 +9,8 @@ use std::fmt;
 mod matching;
 mod parse;
 
+pub use parse::is_description;
+
 /// How deep filters may be nested; what people write has three or four levels.
 pub const MAX_DEPTH: usize = 32;
 
@@ -252,4 +254,4 @@ impl fmt::Debug for Filter {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

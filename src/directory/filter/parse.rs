@@ -50,7 +50,12 @@ impl<'a> Reader<'a> {
     }
 
     fn item(&mut self) -> Result<Filter, FilterError> {
+        let start = self.rest;
         let attribute = self.word().to_owned();
+        if !attribute.is_empty() && !is_description(&attribute) {
+            self.rest = start;
+            return Err(self.error(Problem::Attribute));
+        }
         if self.rest.starts_with(':') {
             return self.extensible(attribute).map(Filter::Extensible);
         }
@@ -78,7 +83,7 @@ impl<'a> Reader<'a> {
         while !self.take(":=") {
             self.expect(":", Problem::Operator)?;
             match self.word() {
-                "" => return Err(self.error(Problem::Rule)),
+                word if !is_oid(word) => return Err(self.error(Problem::Rule)),
                 word if word.eq_ignore_ascii_case("dn") && !dn && rule.is_none() => dn = true,
                 word if rule.is_none() => rule = Some(word.to_owned()),
                 _ => return Err(self.error(Problem::Rule)),
@@ -154,6 +159,28 @@ impl<'a> Reader<'a> {
         let before = self.whole.char_indices().take_while(|(at, _)| *at < offset).count();
         FilterError::Syntax { position: before + 1, problem }
     }
+}
+
+/// RFC 4512 section 2.5: an attribute's name or object identifier, with options such as `;lang-de`.
+pub fn is_description(text: &str) -> bool {
+    let mut parts = text.split(';');
+    let is_option = |option: &str| !option.is_empty() && option.bytes().all(is_keychar);
+    parts.next().is_some_and(is_oid) && parts.all(is_option)
+}
+
+/// RFC 4512 section 1.4 `oid`: a name, or numbers with dots between them.
+fn is_oid(text: &str) -> bool {
+    let is_number = |arc: &str| match arc.as_bytes() {
+        [] => false,
+        [b'0', _, ..] => false,
+        digits => digits.iter().all(u8::is_ascii_digit),
+    };
+    let is_name = text.starts_with(|c: char| c.is_ascii_alphabetic()) && text.bytes().all(is_keychar);
+    is_name || text.contains('.') && text.split('.').all(is_number)
+}
+
+fn is_keychar(octet: u8) -> bool {
+    octet.is_ascii_alphanumeric() || octet == b'-'
 }
 
 fn take_octet(chars: &mut std::str::Chars<'_>) -> Option<u8> {

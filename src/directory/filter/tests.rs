@@ -82,6 +82,11 @@ fn refused() {
         ("(cn=anna)(cn=bea)", 10, Trailing),
         ("(&cn=anna)", 3, Open),
         ("(=anna)", 2, Attribute),
+        ("(cn;=anna)", 2, Attribute),
+        ("(c.n=anna)", 2, Attribute),
+        ("(2.05=anna)", 2, Attribute),
+        ("(2=anna)", 2, Attribute),
+        ("(-cn=anna)", 2, Attribute),
         ("()", 2, Attribute),
         ("((cn=anna))", 2, Attribute),
         ("( cn=anna)", 2, Attribute),
@@ -330,8 +335,8 @@ fn any_value() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
-fn any_filter() -> impl Strategy<Value = Filter> {
-    let attribute = "[a-zA-Z][a-zA-Z0-9;-]{0,8}";
+pub(crate) fn any_filter() -> impl Strategy<Value = Filter> {
+    let attribute = "([a-zA-Z][a-zA-Z0-9-]{0,6}|[0-2](\\.(0|[1-9][0-9]{0,3})){1,3})(;[a-z0-9-]{1,4}){0,2}";
     let comparison = prop_oneof![
         Just(Comparison::Equal),
         Just(Comparison::Approximate),
@@ -343,7 +348,7 @@ fn any_filter() -> impl Strategy<Value = Filter> {
     let parts = parts.prop_filter("asterisks alone are presence", |(initial, any, last)| {
         !(initial.is_empty() && any.is_empty() && last.is_empty())
     });
-    let rule = "[a-zA-CE-Z][a-zA-Z0-9.-]{2,8}";
+    let rule = "[a-zA-CE-Z][a-zA-Z0-9-]{2,8}|2(\\.(0|[1-9][0-9]{0,3})){1,3}";
     let leaf = prop_oneof![
         attribute.prop_map(Filter::Present),
         (attribute, comparison, any_value()).prop_map(|(name, by, value)| Filter::Compare(name, by, value)),
