@@ -11,6 +11,7 @@ use std::sync::Arc;
 use crate::address::Address;
 use crate::dn::Dn;
 use crate::grant::{Entry, Membership};
+use crate::reply::printable_within;
 
 pub mod cache;
 pub mod entry;
@@ -25,7 +26,8 @@ pub mod schema;
 /// The most members that one question names: it bounds the size of a filter.
 pub const MEMBERS_A_SEARCH: usize = 200;
 
-/// Why a directory gave no answer. Never an absence: whoever meets it defers.
+/// Why a directory gave no answer. Never an absence: whoever meets it defers. Its text is fit for a log: printable
+/// ASCII, not longer than a few lines, whatever the directory said.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum Failure {
     /// It cannot be reached, or did not answer in time.
@@ -35,8 +37,15 @@ pub enum Failure {
     #[error("the directory gave an answer that cannot be used: {0}")]
     BadAnswer(String),
     /// Several entries have the login: nobody can say who it is.
-    #[error("several entries have the login: {}", .0.iter().map(Dn::as_str).collect::<Vec<_>>().join(" and "))]
+    #[error("several entries have the login: {}", joined(.0))]
     AmbiguousLogin(Vec<Dn>),
+}
+
+/// The most octets of names that a message shows.
+const MAX_NAMES: usize = 1600;
+
+fn joined(names: &[Dn]) -> String {
+    printable_within(&names.iter().map(Dn::as_str).collect::<Vec<_>>().join(" and "), MAX_NAMES)
 }
 
 /// Which groups are asked for.

@@ -23,7 +23,10 @@ use crate::transactions::{Open, Transactions};
 
 mod log;
 
-/// Why a message could not be judged. Whatever it is, the client is told [`reply::temporary`].
+/// The most that is told of a fault, in octets.
+const MAX_FAULT: usize = 400;
+
+/// Why a message could not be judged. Whatever it is, the client is told [`reply::temporary`]. Its text is fit for a log.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Trouble {
     /// The directory gave no answer.
@@ -183,7 +186,7 @@ fn carried_out(outcome: Outcome, mode: Mode) -> Outcome {
 fn what(panic: &(dyn std::any::Any + Send)) -> String {
     let text =
         panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    text.unwrap_or("no reason given").to_owned()
+    reply::printable_within(text.unwrap_or("no reason given"), MAX_FAULT)
 }
 
 #[cfg(test)]

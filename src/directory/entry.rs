@@ -11,6 +11,7 @@ use crate::directory::record::Record;
 use crate::directory::schema::{MemberError, Schema};
 use crate::dn::Dn;
 use crate::grant::{Delegate, Entry, Grant, Right};
+use crate::reply::{printable, printable_within};
 
 /// A value that is not used.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -42,10 +43,15 @@ pub enum Doubtful {
     NotText,
 }
 
+/// The longest name that is shown of an entry, in octets.
+const MAX_NAME: usize = 400;
+
+/// Fit for a log, whatever the directory says.
 impl fmt::Display for Doubt {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { dn, attribute, value, reason } = self;
-        write!(f, "{attribute} of {dn} has a value that is not used: {value:?}: {reason}")
+        let (dn, value) = (printable_within(dn.as_str(), MAX_NAME), printable(value));
+        write!(f, "{attribute} of {dn} has a value that is not used: \"{value}\": {reason}")
     }
 }
 

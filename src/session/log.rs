@@ -9,10 +9,7 @@ use super::Trouble;
 use crate::grant::Mode;
 use crate::message::{Envelope, Message};
 use crate::policy::{Accepted, EnvelopeChange, SenderChange};
-use crate::reply::{Reply, printable, printable_within};
-
-/// The longest reason for a deferral, in octets: it may name several entries.
-const MAX_REASON: usize = 2000;
+use crate::reply::{Reply, printable};
 
 /// What every line says.
 pub(super) struct Line<'a> {
@@ -60,7 +57,7 @@ impl Line<'_> {
             Mode::Enforce => "defer",
             Mode::Observe => "would defer",
         };
-        write_line!(warn, self, verdict, reason = printable_within(&trouble.to_string(), MAX_REASON),);
+        write_line!(warn, self, verdict, reason = trouble.to_string(),);
     }
 
     fn milliseconds(&self) -> f64 {

@@ -1,6 +1,7 @@
 //! From a configuration to a connection that is ready for searches: reached, under TLS where that is wanted, logged in.
 
 use std::any::Any;
+use std::fmt::Display;
 use std::io;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
@@ -18,9 +19,13 @@ use tokio::time::{Instant, timeout_at};
 use super::answer;
 use super::tls::{self, TlsFilesError};
 use crate::config::{Bind, PasswordError, Server, Transport, read_password};
+use crate::reply::printable_within;
 
 /// When probes of an idle connection begin, and how often they are sent: firewalls forget connections silently.
 const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// The most that is told of what others say, in octets.
+const MAX_TOLD: usize = 400;
 
 /// Success (RFC 4511 appendix A.1).
 const SUCCESS: u32 = 0;
@@ -189,8 +194,7 @@ impl Connector {
             | Transport::StartTls { host, port, .. }
             | Transport::Ldaps { host, port, .. } => reach_tcp(host, *port).await,
         };
-        reached
-            .map_err(|error| ConnectError::Reach { server: self.server.to_string(), why: error.to_string() })
+        reached.map_err(|error| ConnectError::Reach { server: self.server.to_string(), why: told(error) })
     }
 
     /// Makes an LDAP connection of a stream, with TLS if that is wanted.
@@ -213,11 +217,10 @@ impl Connector {
             LdapError::LdapResult { result } => format!("it refuses StartTLS: {}", answer::code(&result)),
             other => other.to_string(),
         };
-        if self.tls.is_some() {
-            ConnectError::Tls { server, why }
-        } else {
-            ConnectError::Garbled { server, why }
+        if self.tls.is_none() {
+            return self.garbled(why);
         }
+        ConnectError::Tls { server, why: told(why) }
     }
 
     async fn bind(&self, ldap: &mut Ldap) -> Result<(), ConnectError> {
@@ -234,7 +237,7 @@ impl Connector {
         match result {
             Ok(LdapResult { rc: SUCCESS, .. }) => Ok(()),
             Ok(result) => Err(self.refused(who, &result)),
-            Err(error) => Err(self.garbled(error.to_string())),
+            Err(error) => Err(self.garbled(error)),
         }
     }
 
@@ -243,9 +246,14 @@ impl Connector {
         ConnectError::Bind { server: self.server.to_string(), who, why: answer::code(result) }
     }
 
-    fn garbled(&self, why: String) -> ConnectError {
-        ConnectError::Garbled { server: self.server.to_string(), why }
+    fn garbled(&self, why: impl Display) -> ConnectError {
+        ConnectError::Garbled { server: self.server.to_string(), why: told(why) }
     }
+}
+
+/// What others say, fit for a log: a certificate names whatever its owner wants.
+fn told(why: impl Display) -> String {
+    printable_within(&why.to_string(), MAX_TOLD)
 }
 
 /// ldap3 panics on some answers that are not LDAP.
