@@ -1,16 +1,17 @@
 //! An LDAP server (RFC 4511) as a directory.
 //!
-//! Questions become searches over one connection, which `link` keeps, `connect` opens and `tls` secures; `answer` reads
-//! what comes back. A search names the attributes that we read and never those of members; its filter is built as a
-//! [`Filter`], so that no value can become part of it; and what it finds counts only if it also matches by our own
-//! comparison. Anything but success is a failure, never an absence.
+//! Questions become searches over one connection, which `link` keeps, `connect` opens and `tls` secures; `search` asks,
+//! and `answer` reads what comes back. A search names the attributes that we read and never those of members; its
+//! filter is built as a [`Filter`], so that no value can become part of it; and what it finds counts only if it also
+//! matches by our own comparison. Anything but success is a failure, never an absence.
 
 use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Duration;
 
-use ldap3::{LdapError, LdapResult, Scope, SearchResult};
-use tokio::time::{Instant, timeout_at};
+use ldap3::Scope;
+use tokio::sync::Semaphore;
+use tokio::time::Instant;
 
 use crate::address::Address;
 use crate::config::Server;
@@ -26,6 +27,7 @@ use crate::grant::Entry;
 mod answer;
 mod connect;
 mod link;
+mod search;
 mod survey;
 mod tls;
 
@@ -33,15 +35,13 @@ pub use connect::{ConnectError, Step};
 pub use survey::{End, Wanted};
 pub use tls::TlsFilesError;
 
-use connect::{Connector, unless_it_panics};
-use link::{Connection, Link};
+use connect::Connector;
+use link::Link;
+use search::{ANY, NO_SUCH_OBJECT};
 
-/// RFC 4511 appendix A.1 and A.2.
-const SUCCESS: u32 = 0;
-const NO_SUCH_OBJECT: u32 = 32;
-
-/// The most ranges of one attribute that are fetched: more than any person has values, and an end to a server's joke.
-const RANGES: usize = 1000;
+/// The most searches that wait for their answers. OpenLDAP ends a connection without a login that has more than 100
+/// (slapd-config(5), `olcConnMaxPending`), and stops reading from one on which its answers are not read.
+const IN_FLIGHT: usize = 50;
 
 /// A server, its schema and the connection to it.
 pub struct LdapDirectory {
@@ -54,14 +54,8 @@ pub struct LdapDirectory {
     /// Whether the filter for people can be evaluated here too.
     tells_people: bool,
     link: Link,
-}
-
-/// Why a search failed.
-enum Trouble {
-    /// The connection broke: another one may do better.
-    Broken(String),
-    /// This will not get better by asking again.
-    Final(Failure),
+    /// Who may ask.
+    turns: Semaphore,
 }
 
 /// Where a search looks.
@@ -88,6 +82,7 @@ impl LdapDirectory {
             base,
             timeout: server.timeout,
             link: Link::open(connector, server.timeout),
+            turns: Semaphore::new(IN_FLIGHT),
         })
     }
 
@@ -103,99 +98,6 @@ impl LdapDirectory {
 
     fn within<'a>(&'a self, base: Option<&'a Dn>) -> Place<'a> {
         Place { base: base.unwrap_or(&self.base), scope: Scope::Subtree }
-    }
-
-    /// The records that match, with their values complete.
-    async fn search(
-        &self,
-        place: Place<'_>,
-        filter: &Filter,
-        deadline: Instant,
-    ) -> Result<Vec<Record>, Failure> {
-        let filter = filter.to_string();
-        let (answers, result) = self.ask(place, &filter, &self.attributes, deadline).await?;
-        self.check(&result)?;
-        let mut records = Vec::with_capacity(answers.len());
-        for answer::Answer { mut record, ranges } in answers {
-            for range in ranges {
-                self.complete(&mut record, range, deadline).await?;
-            }
-            records.push(record);
-        }
-        Ok(records)
-    }
-
-    /// Fetches the values that a server gives in ranges only.
-    async fn complete(
-        &self,
-        record: &mut Record,
-        first: answer::Range,
-        deadline: Instant,
-    ) -> Result<(), Failure> {
-        let dn = record.dn.clone();
-        let place = Place { base: &dn, scope: Scope::Base };
-        let mut next = Some(first);
-        for _ in 0..RANGES {
-            let Some(range) = next.take() else { return Ok(()) };
-            let (answers, result) = self.ask(place, ANY, &[range.description()], deadline).await?;
-            self.check(&result)?;
-            for found in answers {
-                let more = found.record.values(&range.attribute).map(<[u8]>::to_vec).collect::<Vec<_>>();
-                more.into_iter().for_each(|value| record.push(&range.attribute, value));
-                // A range that does not go on would be asked for again and again.
-                next = found.ranges.into_iter().find(|more| more.next > range.next);
-            }
-        }
-        Err(Failure::BadAnswer(format!("{}: the values of {dn} have no end", self.server)))
-    }
-
-    fn check(&self, result: &LdapResult) -> Result<(), Failure> {
-        if result.rc != SUCCESS {
-            return Err(Failure::BadAnswer(format!("{}: {}", self.server, answer::code(result))));
-        }
-        // RFC 4511 section 4.5.3: what they point at was not searched.
-        if !result.refs.is_empty() {
-            let why = "it refers to other servers, which are not asked; choose another directory.base_dn";
-            return Err(Failure::BadAnswer(format!("{}: {why}", self.server)));
-        }
-        Ok(())
-    }
-
-    /// One search, on another connection if the first breaks under it.
-    async fn ask(
-        &self,
-        place: Place<'_>,
-        filter: &str,
-        attributes: &[String],
-        deadline: Instant,
-    ) -> Result<(Vec<answer::Answer>, LdapResult), Failure> {
-        let mut broken: Option<Connection> = None;
-        let mut why = String::new();
-        for _ in 0..2 {
-            let connection = timeout_at(deadline, self.link.connection(broken.as_ref()));
-            let connection = connection.await.map_err(|_| self.too_slow())??;
-            let asked = unless_it_panics(search_over(&connection, place, filter, attributes));
-            match timeout_at(deadline, asked).await {
-                Ok(Ok(Ok(found))) => return Ok(found),
-                Ok(Ok(Err(Trouble::Final(failure)))) => return Err(failure),
-                Ok(Ok(Err(Trouble::Broken(reason))) | Err(reason)) => why = reason,
-                Err(_) => {
-                    connection.condemn();
-                    return Err(self.too_slow());
-                }
-            }
-            connection.condemn();
-            broken = Some(connection);
-        }
-        Err(Failure::Unavailable(format!("{}: {why}", self.server)))
-    }
-
-    fn too_slow(&self) -> Failure {
-        Failure::Unavailable(format!(
-            "{} did not answer within {} s",
-            self.server,
-            self.timeout.as_secs_f32()
-        ))
     }
 
     /// The entry of a record that a search for people found, or for anything else.
@@ -245,8 +147,8 @@ impl LdapDirectory {
     }
 }
 
-/// `(objectClass=*)`: every entry has a class (RFC 4512 section 2.4).
-const ANY: &str = "(objectClass=*)";
+/// RFC 4511 section 4.5.1.8.
+const NO_ATTRIBUTES: &str = "1.1";
 
 /// Whether the filter for people can be evaluated on what searches ask for: it needs no server, and no members.
 fn tells_people(schema: &Schema) -> bool {
@@ -261,36 +163,15 @@ fn asked_for(schema: &Schema, tells_people: bool) -> Vec<String> {
     let of_people = schema.person.attributes().into_iter().filter(|_| tells_people);
     let mut seen = HashSet::new();
     let attributes = schema.attributes().filter(|attribute| !members.contains(&key(attribute)));
-    attributes.chain(of_people).filter(|attribute| seen.insert(key(attribute))).map(str::to_owned).collect()
+    let attributes = attributes.chain(of_people).filter(|attribute| seen.insert(key(attribute)));
+    let attributes: Vec<_> = attributes.map(str::to_owned).collect();
+    // None at all would mean every one.
+    if attributes.is_empty() { vec![NO_ATTRIBUTES.to_owned()] } else { attributes }
 }
 
 /// That any of the attributes has any of the values.
 fn any_of<'a>(attributes: impl Iterator<Item = &'a String>, values: &[String]) -> Filter {
     Filter::or(attributes.flat_map(|attribute| values.iter().map(|value| Filter::equal(attribute, value))))
-}
-
-async fn search_over(
-    connection: &Connection,
-    place: Place<'_>,
-    filter: &str,
-    attributes: &[String],
-) -> Result<(Vec<answer::Answer>, LdapResult), Trouble> {
-    let mut ldap = connection.ldap.clone();
-    let found = ldap.search(place.base.as_str(), place.scope, filter, attributes).await;
-    let SearchResult(entries, result) = found.map_err(trouble)?;
-    let read = entries.into_iter().map(|entry| answer::read(entry.0)).collect::<Option<Vec<_>>>();
-    let unreadable = || Failure::BadAnswer("an entry that cannot be read".to_owned());
-    Ok((read.ok_or_else(|| Trouble::Final(unreadable()))?, result))
-}
-
-#[expect(clippy::wildcard_enum_match_arm, reason = "all others say that the connection is gone")]
-fn trouble(error: LdapError) -> Trouble {
-    match error {
-        LdapError::FilterParsing => {
-            Trouble::Final(Failure::BadAnswer("a filter that cannot be sent".to_owned()))
-        }
-        other => Trouble::Broken(other.to_string()),
-    }
 }
 
 fn by_name(mut entries: Vec<Arc<Entry>>) -> Vec<Arc<Entry>> {
@@ -308,6 +189,9 @@ impl Directory for LdapDirectory {
     }
 
     async fn by_address(&self, addresses: &[Address], base: Option<&Dn>) -> Result<Vec<Arc<Entry>>, Failure> {
+        if addresses.is_empty() {
+            return Ok(Vec::new());
+        }
         let spellings: Vec<_> = addresses.iter().flat_map(Address::spellings).collect();
         let has = any_of(self.schema.address.iter().chain(&self.schema.alias), &spellings);
         let filter = Filter::and([self.schema.principal.clone(), has]);
@@ -322,6 +206,9 @@ impl Directory for LdapDirectory {
         let deadline = self.deadline();
         let place = self.within(None);
         let has = self.has_members(members);
+        if has == Filter::or([]) {
+            return Ok(Vec::new());
+        }
         let security = Filter::and([self.schema.security_group.clone(), has.clone()]);
         let mut groups = self.search(place, &security, deadline).await?;
         if kind == Groups::Others {
@@ -343,7 +230,11 @@ impl Directory for LdapDirectory {
         if result.rc == NO_SUCH_OBJECT {
             return Ok(None);
         }
-        self.check(&result)?;
-        Ok(answers.first().map(|answer| self.entry(&answer.record, false)))
+        self.check(&result, dn)?;
+        let found = answers.iter().find(|answer| answer.record.dn == *dn);
+        Ok(found.map(|answer| self.entry(&answer.record, false)))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -17,20 +17,20 @@ pub(super) struct Answer {
     pub(super) ranges: Vec<Range>,
 }
 
-/// A range of values (Active Directory, MS-ADTS section 3.1.1.3.1.3.3): more follow.
+/// A range of values (Active Directory, MS-ADTS section 3.1.1.3.1.3.3).
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub(super) struct Range {
     /// The attribute, without the option.
     pub(super) attribute: String,
-    /// The number of the first value that follows.
-    pub(super) next: u64,
+    /// The number of its first value, from 0.
+    pub(super) first: u64,
+    /// The number of the first value that follows it; none if it is the last.
+    pub(super) next: Option<u64>,
 }
 
-impl Range {
-    /// What to ask for to get the values that follow.
-    pub(super) fn description(&self) -> String {
-        format!("{};range={}-*", self.attribute, self.next)
-    }
+/// What to ask for to get the values of an attribute from `first` on.
+pub(super) fn from_value(attribute: &str, first: u64) -> String {
+    format!("{attribute};range={first}-*")
 }
 
 /// Reads an entry; none if it has not the form that RFC 4511 gives it.
@@ -54,7 +54,7 @@ pub(super) fn read_types(entry: StructureTag) -> Option<(Dn, usize)> {
 fn read_attribute(attribute: StructureTag, answer: &mut Answer) -> Option<()> {
     let mut parts = attribute.expect_constructed()?.into_iter();
     let description = text(parts.next()?)?;
-    let (plain, range) = without_range(&description);
+    let (plain, range) = without_range(&description)?;
     for value in parts.next()?.expect_constructed()? {
         answer.record.push(&plain, value.expect_primitive()?);
     }
@@ -62,16 +62,35 @@ fn read_attribute(attribute: StructureTag, answer: &mut Answer) -> Option<()> {
     Some(())
 }
 
-/// The description without its `range` option, and what follows the range if it is not the last.
-fn without_range(description: &str) -> (String, Option<Range>) {
-    let is_range = |option: &&str| option.get(..6).is_some_and(|name| name.eq_ignore_ascii_case("range="));
-    let parts = description.split(';');
-    let plain: Vec<_> = parts.clone().filter(|part| !is_range(part)).collect();
-    let plain = plain.join(";");
-    let last = parts.filter(is_range).find_map(|option| option.rsplit_once('-')?.1.parse::<u64>().ok());
-    let range = last.and_then(|last| last.checked_add(1));
-    let range = range.map(|next| Range { attribute: plain.clone(), next });
-    (plain, range)
+/// The description without its `range` option, and the range; none if that cannot be read.
+fn without_range(description: &str) -> Option<(String, Option<Range>)> {
+    let (ranges, plain): (Vec<_>, Vec<_>) =
+        description.split(';').partition(|option| range_option(option).is_some());
+    let attribute = plain.join(";");
+    let range = match ranges.as_slice() {
+        [] => None,
+        [option] => Some(range(attribute.clone(), range_option(option)?)?),
+        _ => return None,
+    };
+    Some((attribute, range))
+}
+
+/// What stands behind `range=`, if that is what an option begins with.
+fn range_option(option: &str) -> Option<&str> {
+    let (name, value) = option.split_once('=')?;
+    name.eq_ignore_ascii_case("range").then_some(value)
+}
+
+/// `0-1499`, or `1500-*` for the last.
+fn range(attribute: String, text: &str) -> Option<Range> {
+    let (first, last) = text.split_once('-')?;
+    let first = first.parse().ok()?;
+    let next = match last {
+        "*" => None,
+        // A range that does not go on would be asked for again and again.
+        last => Some(last.parse::<u64>().ok()?.checked_add(1).filter(|next| *next > first)?),
+    };
+    Some(Range { attribute, first, next })
 }
 
 fn text(tag: StructureTag) -> Option<String> {

@@ -2,7 +2,8 @@
 //! while that fails. Whoever asks waits for the first attempt only: while the server is known to be away, the answer
 //! is a failure at once.
 
-use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use ldap3::Ldap;
@@ -29,18 +30,46 @@ const LASTING: Duration = Duration::from_secs(1);
 #[derive(Clone)]
 pub(super) struct Connection {
     pub(super) ldap: Ldap,
-    /// Told when it is no good any more.
-    condemned: Arc<Notify>,
+    end: Arc<End>,
+    heard: Arc<AtomicU64>,
+}
+
+/// What is wrong with a connection.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub(super) enum Fault {
+    /// It ended, or what came over it was no answer.
+    Broken,
+    /// No answer came.
+    Silent,
+}
+
+/// The end of a connection that was given up.
+#[derive(Default)]
+struct End {
+    fault: OnceLock<Fault>,
+    told: Notify,
 }
 
 impl Connection {
-    /// Says that it is no good: the server does not answer on it. It is thrown away, and another one is opened.
-    pub(super) fn condemn(&self) {
-        self.condemned.notify_one();
+    /// Says that it is no good any more: it is thrown away, and another one is opened.
+    pub(super) fn give_up(&self, fault: Fault) {
+        // The first to say it knows best.
+        let _ = self.end.fault.set(fault);
+        self.end.told.notify_one();
+    }
+
+    /// Notes that an answer came.
+    pub(super) fn hear(&self) {
+        self.heard.fetch_add(1, Ordering::Relaxed);
+    }
+
+    /// How many answers came.
+    pub(super) fn heard(&self) -> u64 {
+        self.heard.load(Ordering::Relaxed)
     }
 
     fn is(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.condemned, &other.condemned)
+        Arc::ptr_eq(&self.end, &other.end)
     }
 }
 
@@ -51,7 +80,7 @@ enum State {
     Up(Connection),
     /// The last attempt failed; others follow.
     Down(ConnectError),
-    /// It did not answer in time, or not with LDAP; others follow.
+    /// It did not answer in time, or ends again and again; others follow.
     Lost(Arc<str>),
 }
 
@@ -121,8 +150,12 @@ impl Keeper {
             match self.connector.connect(self.attempt).await {
                 Ok(connected) => {
                     let begun = Instant::now();
-                    self.stay(connected).await;
-                    if begun.elapsed() >= LASTING {
+                    let fault = self.stay(connected).await;
+                    let lasted = begun.elapsed() >= LASTING;
+                    // One that ended may come again; one that ended at once, and again, is no hope for those who ask.
+                    let hope = fault == Fault::Broken && (lasted || pause == FIRST_PAUSE);
+                    self.state.send_replace(if hope { State::Connecting } else { self.lost(fault) });
+                    if lasted {
                         pause = FIRST_PAUSE;
                         continue;
                     }
@@ -134,22 +167,32 @@ impl Keeper {
         }
     }
 
-    /// Offers the connection until it ends.
-    async fn stay(&self, Connected { ldap, mut driver }: Connected) {
-        let condemned = Arc::new(Notify::new());
+    /// Offers the connection until it ends, and says what ended it.
+    async fn stay(&self, Connected { ldap, mut driver }: Connected) -> Fault {
+        let end = Arc::new(End::default());
         info!(server = %self.connector.server(), "connected to the directory");
-        self.state.send_replace(State::Up(Connection { ldap, condemned: condemned.clone() }));
-        let next = tokio::select! {
-            why = driver.ended() => {
-                info!(server = %self.connector.server(), reason = why, "the connection to the directory ended");
-                State::Connecting
-            }
-            () = condemned.notified() => {
-                warn!(server = %self.connector.server(), "the directory does not answer: the connection is given up");
-                State::Lost(format!("{} does not answer", self.connector.server()).into())
-            }
+        self.state.send_replace(State::Up(Connection { ldap, end: end.clone(), heard: Arc::default() }));
+        let why = tokio::select! {
+            biased;
+            why = driver.ended() => Some(why),
+            () = end.told.notified() => None,
         };
-        self.state.send_replace(next);
+        let fault =
+            if why.is_some() { Fault::Broken } else { end.fault.get().copied().unwrap_or(Fault::Broken) };
+        let server = self.connector.server();
+        match (fault, why) {
+            (Fault::Silent, _) => warn!(%server, "the directory does not answer: the connection is given up"),
+            (Fault::Broken, why) => info!(%server, reason = why, "the connection to the directory ended"),
+        }
+        fault
+    }
+
+    fn lost(&self, fault: Fault) -> State {
+        let server = self.connector.server();
+        State::Lost(match fault {
+            Fault::Silent => format!("{server} does not answer").into(),
+            Fault::Broken => format!("{server} closes every connection at once").into(),
+        })
     }
 
     /// Notes a failure, and logs it unless it is the one that was logged before.

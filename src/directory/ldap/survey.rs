@@ -8,7 +8,8 @@ use tokio::time::{timeout, timeout_at};
 use super::answer::{self, Answer};
 use super::connect::unless_it_panics;
 use super::link::Connection;
-use super::{ANY, LdapDirectory, NO_SUCH_OBJECT, Place, SUCCESS, trouble};
+use super::search::{ANY, NO_SUCH_OBJECT, SUCCESS, Trouble, trouble};
+use super::{LdapDirectory, Place};
 use crate::directory::Failure;
 use crate::directory::filter::Filter;
 use crate::directory::record::Record;
@@ -74,7 +75,7 @@ impl LdapDirectory {
         if matches!(result.rc, NO_SUCH_OBJECT | NO_ACCESS) {
             return Ok(Vec::new());
         }
-        self.check(&result)?;
+        self.check(&result, place.base)?;
         Ok(answers.into_iter().map(|answer| answer.record).collect())
     }
 
@@ -104,7 +105,7 @@ impl LdapDirectory {
         let found = found.and_then(|found| found.map_err(|error| error.to_string()));
         let found = found.map_err(|why| Failure::Unavailable(format!("{}: {why}", self.server)))?;
         if !matches!(found.1.rc, SUCCESS | SIZE_LIMIT | NO_SUCH_OBJECT | NO_ACCESS) {
-            self.check(&found.1)?;
+            self.check(&found.1, &self.base)?;
         }
         let readable = found.0.into_iter().filter_map(|entry| answer::read_types(entry.0));
         Ok(readable.filter(|(_, types)| *types > 0).map(|(dn, _)| dn).collect())
@@ -154,17 +155,17 @@ impl LdapDirectory {
         if matches!(result.rc, TIME_LIMIT | SIZE_LIMIT | ADMIN_LIMIT) {
             return Ok(End::Limit(answer::code(&result)));
         }
-        self.check(&result).map(|()| End::Complete)
+        self.check(&result, &self.base).map(|()| End::Complete)
     }
 
     async fn connected(&self) -> Result<Connection, Failure> {
         timeout_at(self.deadline(), self.link.connection(None)).await.map_err(|_| self.too_slow())?
     }
 
-    fn broken(&self, trouble: super::Trouble) -> Failure {
+    fn broken(&self, trouble: Trouble) -> Failure {
         match trouble {
-            super::Trouble::Broken(why) => Failure::Unavailable(format!("{}: {why}", self.server)),
-            super::Trouble::Final(failure) => failure,
+            Trouble::Broken(why) => Failure::Unavailable(format!("{}: {why}", self.server)),
+            Trouble::Unusable(why) => self.bad(why),
         }
     }
 }

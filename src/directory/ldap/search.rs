@@ -1,0 +1,190 @@
+//! One search: sent, answered whole, and without anything that says otherwise.
+
+use ldap3::{LdapError, LdapResult, Scope, SearchResult};
+use tokio::time::{Instant, timeout_at};
+
+use super::answer;
+use super::connect::unless_it_panics;
+use super::link::{Connection, Fault};
+use super::{LdapDirectory, Place};
+use crate::directory::Failure;
+use crate::directory::filter::Filter;
+use crate::directory::record::{Record, key};
+use crate::dn::Dn;
+use crate::reply::{printable, printable_within};
+
+/// RFC 4511 appendix A.1 and A.2.
+pub(super) const SUCCESS: u32 = 0;
+pub(super) const NO_SUCH_OBJECT: u32 = 32;
+
+/// `(objectClass=*)`: every entry has a class (RFC 4512 section 2.4).
+pub(super) const ANY: &str = "(objectClass=*)";
+
+/// The longest name that is shown of an entry, in octets.
+const MAX_NAME: usize = 400;
+
+/// The most ranges of one attribute that are fetched: more than any person has values, and an end to a server's joke.
+const RANGES: usize = 1000;
+
+/// Why a search failed.
+pub(super) enum Trouble {
+    /// The connection broke: another one may do better.
+    Broken(String),
+    /// What it is will not get better by asking again.
+    Unusable(&'static str),
+}
+
+impl LdapDirectory {
+    /// The records that match, with their values complete.
+    pub(super) async fn search(
+        &self,
+        place: Place<'_>,
+        filter: &Filter,
+        deadline: Instant,
+    ) -> Result<Vec<Record>, Failure> {
+        let filter = filter.to_string();
+        let (answers, result) = self.ask(place, &filter, &self.attributes, deadline).await?;
+        self.check(&result, place.base)?;
+        let mut records = Vec::with_capacity(answers.len());
+        for answer::Answer { mut record, ranges } in answers {
+            if !record.dn.is_within(place.base) {
+                return Err(self.bad(&format!("{} is not below {}", shown(&record.dn), shown(place.base))));
+            }
+            for range in ranges {
+                self.complete(&mut record, range, deadline).await?;
+            }
+            records.push(record);
+        }
+        Ok(records)
+    }
+
+    /// Fetches the values that follow a range. Fewer than all would take rights away, or owners from an address.
+    pub(super) async fn complete(
+        &self,
+        record: &mut Record,
+        mut range: answer::Range,
+        deadline: Instant,
+    ) -> Result<(), Failure> {
+        let dn = record.dn.clone();
+        let place = Place { base: &dn, scope: Scope::Base };
+        let unusable = |why: &str| {
+            let attribute = printable(&range.attribute);
+            self.bad(&format!("the values of {attribute} of {} {why}", shown(&dn)))
+        };
+        let (gap, endless) = (unusable("came with a gap"), unusable("have no end"));
+        let mut wanted = 0;
+        for _ in 0..RANGES {
+            if range.first != wanted {
+                return Err(gap);
+            }
+            let Some(next) = range.next else { return Ok(()) };
+            wanted = next;
+            let (mut answers, result) =
+                self.ask(place, ANY, &[answer::from_value(&range.attribute, next)], deadline).await?;
+            self.check(&result, &dn)?;
+            let Some(found) = answers.pop().filter(|found| answers.is_empty() && found.record.dn == dn)
+            else {
+                return Err(gap);
+            };
+            for value in found.record.values(&range.attribute) {
+                record.push(&range.attribute, value.to_vec());
+            }
+            let mut ranges = found.ranges.into_iter();
+            range = match ranges.find(|found| key(&found.attribute) == key(&range.attribute)) {
+                Some(range) => range,
+                None => return Err(gap),
+            };
+        }
+        Err(endless)
+    }
+
+    pub(super) fn check(&self, result: &LdapResult, base: &Dn) -> Result<(), Failure> {
+        match result.rc {
+            // RFC 4511 section 4.5.3: what they point at was not searched.
+            SUCCESS if !result.refs.is_empty() => {
+                Err(self
+                    .bad("it refers to other servers, which are not asked; choose another directory.base_dn"))
+            }
+            SUCCESS => Ok(()),
+            NO_SUCH_OBJECT => {
+                Err(self.bad(&format!("there is no {}: {}", shown(base), answer::code(result))))
+            }
+            _ => Err(self.bad(&answer::code(result))),
+        }
+    }
+
+    pub(super) fn bad(&self, why: &str) -> Failure {
+        Failure::BadAnswer(format!("{}: {why}", self.server))
+    }
+
+    /// One search, on another connection if the first breaks under it.
+    pub(super) async fn ask(
+        &self,
+        place: Place<'_>,
+        filter: &str,
+        attributes: &[String],
+        deadline: Instant,
+    ) -> Result<(Vec<answer::Answer>, LdapResult), Failure> {
+        let _turn = timeout_at(deadline, self.turns.acquire()).await.map_err(|_| self.too_slow())?;
+        let mut broken: Option<Connection> = None;
+        let mut why = String::new();
+        for _ in 0..2 {
+            let connection = timeout_at(deadline, self.link.connection(broken.as_ref()));
+            let connection = connection.await.map_err(|_| self.too_slow())??;
+            let heard = connection.heard();
+            let asked = unless_it_panics(search_over(&connection, place, filter, attributes));
+            match timeout_at(deadline, asked).await {
+                Ok(Ok(Ok(found))) => {
+                    connection.hear();
+                    return Ok(found);
+                }
+                Ok(Ok(Err(Trouble::Unusable(reason)))) => return Err(self.bad(reason)),
+                Ok(Ok(Err(Trouble::Broken(reason))) | Err(reason)) => why = reason,
+                Err(_) => {
+                    // One search may be slow while others are answered.
+                    if connection.heard() == heard {
+                        connection.give_up(Fault::Silent);
+                    }
+                    return Err(self.too_slow());
+                }
+            }
+            connection.give_up(Fault::Broken);
+            broken = Some(connection);
+        }
+        Err(Failure::Unavailable(format!("{}: {why}", self.server)))
+    }
+
+    pub(super) fn too_slow(&self) -> Failure {
+        Failure::Unavailable(format!(
+            "{} did not answer within {} s",
+            self.server,
+            self.timeout.as_secs_f32()
+        ))
+    }
+}
+
+async fn search_over(
+    connection: &Connection,
+    place: Place<'_>,
+    filter: &str,
+    attributes: &[String],
+) -> Result<(Vec<answer::Answer>, LdapResult), Trouble> {
+    let mut ldap = connection.ldap.clone();
+    let found = ldap.search(place.base.as_str(), place.scope, filter, attributes).await;
+    let SearchResult(entries, result) = found.map_err(trouble)?;
+    let read = entries.into_iter().map(|entry| answer::read(entry.0)).collect::<Option<Vec<_>>>();
+    Ok((read.ok_or(Trouble::Unusable("an entry that cannot be read"))?, result))
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "all others say that the connection is gone")]
+pub(super) fn trouble(error: LdapError) -> Trouble {
+    match error {
+        LdapError::FilterParsing => Trouble::Unusable("a filter that cannot be sent"),
+        other => Trouble::Broken(printable(&other.to_string())),
+    }
+}
+
+/// A name that came from a directory, for a message.
+fn shown(dn: &Dn) -> String {
+    printable_within(dn.as_str(), MAX_NAME)
+}
