@@ -143,6 +143,7 @@ impl Driver {
     pub(super) async fn ended(&mut self) -> String {
         match (&mut self.0).await {
             Ok(Ok(())) => "the server closed the connection".to_owned(),
+            Ok(Err(LdapError::Io { source })) => tls::in_words(&source),
             Ok(Err(error)) => error.to_string(),
             // ldap3 panics on what is not LDAP; the task takes only the connection with it.
             Err(error) if error.is_panic() => "what came is not LDAP".to_owned(),
@@ -180,11 +181,32 @@ impl Connector {
         let securing = unless_it_panics(self.open(stream));
         let opened = timeout_at(deadline, securing).await.map_err(slow(Step::Secure))?;
         let (connection, mut ldap) = opened.map_err(|why| self.garbled(why))??;
-        let driver = Driver(tokio::spawn(connection.drive()));
+        let mut driver = Driver(tokio::spawn(connection.drive()));
         let binding = unless_it_panics(self.bind(&mut ldap));
         let bound = timeout_at(deadline, binding).await.map_err(slow(Step::Bind))?;
-        bound.map_err(|why| self.garbled(why))??;
-        Ok(Connected { ldap, driver })
+        match bound.map_err(|why| self.garbled(why))? {
+            Ok(()) => Ok(Connected { ldap, driver }),
+            // What the end of the connection did to the bind says less than what ended it.
+            Err(ConnectError::Garbled { .. }) => {
+                let why = timeout_at(deadline, driver.ended()).await.map_err(slow(Step::Bind))?;
+                Err(self.garbled(format!("{why}{}", self.hint())))
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// TLS 1.3 tells a client that its certificate is refused only after the handshake (RFC 8446 section 4.4.2.4), and
+    /// servers that just hang up tell it nothing.
+    fn hint(&self) -> &'static str {
+        match &self.server.transport {
+            Transport::StartTls { tls, .. } | Transport::Ldaps { tls, .. } if tls.client.is_some() => {
+                "; does it accept directory.client_cert_file?"
+            }
+            Transport::StartTls { .. }
+            | Transport::Ldaps { .. }
+            | Transport::Plain { .. }
+            | Transport::Ldapi { .. } => "",
+        }
     }
 
     async fn reach(&self) -> Result<StdStream, ConnectError> {
@@ -213,7 +235,7 @@ impl Connector {
     fn tls_error(&self, error: LdapError) -> ConnectError {
         let server = self.server.to_string();
         let why = match error {
-            LdapError::Io { source } => tls::explain(&source).unwrap_or_else(|| source.to_string()),
+            LdapError::Io { source } => tls::in_words(&source),
             LdapError::LdapResult { result } => format!("it refuses StartTLS: {}", answer::code(&result)),
             other => other.to_string(),
         };

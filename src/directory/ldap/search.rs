@@ -180,6 +180,9 @@ async fn search_over(
 pub(super) fn trouble(error: LdapError) -> Trouble {
     match error {
         LdapError::FilterParsing => Trouble::Unusable("a filter that cannot be sent"),
+        LdapError::EndOfStream | LdapError::OpSend { .. } | LdapError::ResultRecv { .. } => {
+            Trouble::Broken("the connection ended before the answer".to_owned())
+        }
         other => Trouble::Broken(printable(&other.to_string())),
     }
 }

@@ -64,9 +64,17 @@ fn unusable(key: &'static str, file: &Path, error: &pem::Error) -> TlsFilesError
     TlsFilesError::File { key, file: file.to_owned(), why: error.to_string() }
 }
 
-/// What TLS says, in words for an administrator; none if the error is not of TLS.
+/// What an error of the connection means, in words for an administrator.
+pub(super) fn in_words(error: &io::Error) -> String {
+    if error.kind() == io::ErrorKind::UnexpectedEof {
+        return "the server closed the connection".to_owned();
+    }
+    explain(error).unwrap_or_else(|| error.to_string())
+}
+
+/// What TLS says; none if the error is not of TLS.
 #[expect(clippy::wildcard_enum_match_arm, reason = "all others have a text of their own")]
-pub(super) fn explain(error: &io::Error) -> Option<String> {
+fn explain(error: &io::Error) -> Option<String> {
     let error = error.get_ref()?.downcast_ref::<rustls::Error>()?;
     Some(match error {
         rustls::Error::InvalidCertificate(certificate) => of_certificate(certificate),
