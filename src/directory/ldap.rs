@@ -51,8 +51,6 @@ pub struct LdapDirectory {
     timeout: Duration,
     /// What searches ask for.
     attributes: Vec<String>,
-    /// Whether the filter for people can be evaluated here too.
-    tells_people: bool,
     link: Link,
     /// Who may ask.
     turns: Semaphore,
@@ -73,11 +71,9 @@ impl LdapDirectory {
     /// Certificates or keys cannot be used.
     pub fn open(server: &Server, schema: Schema, base: Dn) -> Result<Self, TlsFilesError> {
         let connector = Connector::new(server.clone())?;
-        let tells_people = tells_people(&schema);
         Ok(Self {
             server: server.to_string(),
-            attributes: asked_for(&schema, tells_people),
-            tells_people,
+            attributes: asked_for(&schema),
             schema: Arc::new(schema),
             base,
             timeout: server.timeout,
@@ -100,9 +96,9 @@ impl LdapDirectory {
         Place { base: base.unwrap_or(&self.base), scope: Scope::Subtree }
     }
 
-    /// The entry of a record that a search for people found, or for anything else.
-    fn entry(&self, record: &Record, found_as_person: bool) -> Arc<Entry> {
-        let is_person = if self.tells_people { self.schema.person.matches(record) } else { found_as_person };
+    /// The entry of a record. Whether it is a person's is for the question to say: the filter for people cannot tell
+    /// it here, for servers keep the superclasses of an entry's classes to themselves.
+    fn entry(&self, record: &Record, is_person: bool) -> Arc<Entry> {
         Arc::new(Reader::new(&self.schema, record).entry(is_person))
     }
 
@@ -119,7 +115,7 @@ impl LdapDirectory {
             let people: Vec<_> = records.iter().filter(has).collect();
             match people.as_slice() {
                 [] => {}
-                [person] => return Ok(Some(Arc::new(Reader::new(&self.schema, person).entry(true)))),
+                [person] => return Ok(Some(self.entry(person, true))),
                 several => {
                     let names = several.iter().map(|person| person.dn.clone());
                     return Err(Failure::AmbiguousLogin(names.collect()));
@@ -150,20 +146,12 @@ impl LdapDirectory {
 /// RFC 4511 section 4.5.1.8.
 const NO_ATTRIBUTES: &str = "1.1";
 
-/// Whether the filter for people can be evaluated on what searches ask for: it needs no server, and no members.
-fn tells_people(schema: &Schema) -> bool {
-    let members: HashSet<_> = schema.member.iter().map(|member| key(&member.attribute)).collect();
-    let is_member = |attribute: &&str| members.contains(&key(attribute));
-    schema.person.evaluable().is_ok() && !schema.person.attributes().iter().any(is_member)
-}
-
 /// What searches ask for: all that we read, but members, of which there may be a hundred thousand.
-fn asked_for(schema: &Schema, tells_people: bool) -> Vec<String> {
+fn asked_for(schema: &Schema) -> Vec<String> {
     let members: HashSet<_> = schema.member.iter().map(|member| key(&member.attribute)).collect();
-    let of_people = schema.person.attributes().into_iter().filter(|_| tells_people);
     let mut seen = HashSet::new();
     let attributes = schema.attributes().filter(|attribute| !members.contains(&key(attribute)));
-    let attributes = attributes.chain(of_people).filter(|attribute| seen.insert(key(attribute)));
+    let attributes = attributes.filter(|attribute| seen.insert(key(attribute)));
     let attributes: Vec<_> = attributes.map(str::to_owned).collect();
     // None at all would mean every one.
     if attributes.is_empty() { vec![NO_ATTRIBUTES.to_owned()] } else { attributes }
@@ -196,7 +184,7 @@ impl Directory for LdapDirectory {
         let has = any_of(self.schema.address.iter().chain(&self.schema.alias), &spellings);
         let filter = Filter::and([self.schema.principal.clone(), has]);
         let records = self.search(self.within(base), &filter, self.deadline()).await?;
-        // Whether such an entry is a person is asked only to see a grant to itself: yes is the safe answer.
+        // Its logins are looked at only to see a grant to itself, which grants nothing.
         let entries = records.iter().map(|record| self.entry(record, true));
         let entries = entries.filter(|entry| addresses.iter().any(|address| entry.has(address)));
         Ok(by_name(entries.collect()))

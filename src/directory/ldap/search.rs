@@ -16,6 +16,10 @@ use crate::reply::{printable, printable_within};
 /// RFC 4511 appendix A.1 and A.2.
 pub(super) const SUCCESS: u32 = 0;
 pub(super) const NO_SUCH_OBJECT: u32 = 32;
+/// What asking again later may change.
+pub(super) const TIME_LIMIT: u32 = 3;
+const BUSY: u32 = 51;
+const UNAVAILABLE: u32 = 52;
 
 /// `(objectClass=*)`: every entry has a class (RFC 4512 section 2.4).
 pub(super) const ANY: &str = "(objectClass=*)";
@@ -108,6 +112,9 @@ impl LdapDirectory {
             SUCCESS => Ok(()),
             NO_SUCH_OBJECT => {
                 Err(self.bad(&format!("there is no {}: {}", shown(base), answer::code(result))))
+            }
+            TIME_LIMIT | BUSY | UNAVAILABLE => {
+                Err(Failure::Unavailable(format!("{}: {}", self.server, answer::code(result))))
             }
             _ => Err(self.bad(&answer::code(result))),
         }

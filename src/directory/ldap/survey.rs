@@ -8,7 +8,7 @@ use tokio::time::{timeout, timeout_at};
 use super::answer::{self, Answer};
 use super::connect::unless_it_panics;
 use super::link::Connection;
-use super::search::{ANY, NO_SUCH_OBJECT, SUCCESS, Trouble, trouble};
+use super::search::{ANY, NO_SUCH_OBJECT, SUCCESS, TIME_LIMIT, Trouble, trouble};
 use super::{LdapDirectory, Place};
 use crate::directory::Failure;
 use crate::directory::filter::Filter;
@@ -19,7 +19,6 @@ use crate::dn::Dn;
 const PAGE: i32 = 500;
 
 /// RFC 4511 appendix A.2: limits of the server, and what it does not let us see.
-const TIME_LIMIT: u32 = 3;
 const SIZE_LIMIT: u32 = 4;
 const ADMIN_LIMIT: u32 = 11;
 const NO_ACCESS: u32 = 50;

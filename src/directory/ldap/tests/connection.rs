@@ -225,11 +225,13 @@ async fn no_more_questions_at_once_than_servers_take() {
     server.on_search(|_| vec![]);
     let directory = within(&server, SHORT);
     let begun = Instant::now();
-    for answer in join_all((0..IN_FLIGHT * 4).map(|_| directory.by_login("anna", None))).await {
+    for answer in join_all((0..IN_FLIGHT * 8).map(|_| directory.by_login("anna", None))).await {
         assert!(matches!(answer, Err(Failure::Unavailable(_))), "{answer:?}");
     }
     assert!(begun.elapsed() < SHORT * 2, "{:?}", begun.elapsed());
-    assert_eq!(server.searches().len(), IN_FLIGHT);
+    // Where some have just been given up, others take their turns.
+    let asked = server.searches().len();
+    assert!((IN_FLIGHT..=2 * IN_FLIGHT).contains(&asked), "{asked}");
 }
 
 /// Questions that are given up by who asked them take nothing away from others.
