@@ -1,21 +1,30 @@
 # shellcheck shell=bash disable=SC2034 # what it sets is for those who source it
-# stage.bash, to be sourced: a stage for demonstrations and benchmarks. It builds the program, starts it and a private
-# Postfix in a directory of its own, and when the shell ends, also by Ctrl-C, it ends both and removes the directory.
+# stage.bash, to be sourced: a stage for demonstrations and benchmarks. It builds the program, starts it, a private
+# Postfix and a private OpenLDAP in a directory of its own, and when the shell ends, also by Ctrl-C, it ends them and
+# removes the directory.
 #
-#   build                           sets $program
-#   open_stage PARENT               makes the directory $stage in PARENT
-#   start_milter NAME unix | inet   runs the program on the company of conf/demo.ldif; sets $milter, its socket as Postfix
-#                                   calls it, and $milter_pid; its files are in $stage/NAME, its log is $stage/NAME/log
-#   start_postfix OPTION…           as mail-system does; sets ${port[submission]} and so on
-#   perform COMMAND…                runs a command that Ctrl-C ends without its last words
-#   keep_stage                      leaves everything as it is when the shell ends
+#   build                      sets $program
+#   open_stage PARENT          makes the directory $stage in PARENT
+#   start_milter NAME unix | inet [URL]
+#                              runs the program on this directory; without URL, on the company of conf/demo.ldif. Sets
+#                              $milter, its socket as Postfix calls it, and $milter_pid; its files are in $stage/NAME,
+#                              its log is $stage/NAME/log
+#   reload_milter NAME         SIGHUP, and waits until it is done
+#   end_milter                 ends the one that was started last
+#   start_postfix OPTION…      as mail-system does; sets ${port[submission]} and so on
+#   change_postfix NAME=VALUE… as mail-system does
+#   start_directory OPTION…    as directory does; sets $directory, where its files are, and ${port[ldap]}
+#   stop_directory             ends slapd, as an outage does
+#   resume_directory           starts it again on the same port
+#   perform COMMAND…           runs a command that Ctrl-C ends without its last words
+#   keep_stage                 leaves everything as it is when the shell ends
 set -euo pipefail
 export LC_ALL=C.UTF-8
 umask 022
 
 root=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")
 testbed=$root/contrib/testbed
-stage='' program='' milter='' milter_pid='' performer='' postfix_started=''
+stage='' program='' milter='' milter_pid='' performer='' postfix_started='' directory=''
 milter_pids=()
 declare -A port
 
@@ -55,6 +64,7 @@ close_stage() {
         kill "$pid" 2>/dev/null || true
         wait "$pid" || { echo "the milter ended with status $?"; status=1; } >&2
     done
+    [ -z "$directory" ] || "$testbed/directory" down "$directory" || status=1
     rm -rf "$stage"
     exit $status
 }
@@ -89,13 +99,13 @@ show_logs() {
 } >&2
 
 start_milter() {
-    local name=$1 transport=$2
+    local name=$1 transport=$2 url=${3:-file:demo.ldif}
     mkdir "$stage/$name"
     cp "$root/conf/demo.ldif" "$stage/$name/"
     for _ in {1..20}; do
         listen_"$transport" "$name"
         run_milter "$stage/$name"
-        if milter_is_ready "$stage/$name/log"; then
+        if milter_logs ready "$stage/$name"; then
             return
         fi
         unset 'milter_pids[-1]'
@@ -121,11 +131,12 @@ listen_inet() {
 write_configuration() {
     {
         cat
-        cat <<'M'
+        cat <<M
 
 [directory]
-urls = ["file:demo.ldif"]
+urls = ["$url"]
 base_dn = "dc=example,dc=org"
+$(credentials)
 
 [delegation]
 enabled = true
@@ -134,6 +145,14 @@ enabled = true
 format = "json"
 M
     } >"$stage/$1/delegation-milter.toml"
+}
+
+credentials() {
+    [[ $url == ldap://* ]] || return 0
+    cat <<M
+bind_dn = "cn=delegation-milter,dc=example,dc=org"
+bind_password_file = "$directory/milter.password"
+M
 }
 
 # In a session of its own, Ctrl-C does not reach it: it ends after Postfix.
@@ -145,20 +164,56 @@ run_milter() {
     cd "$OLDPWD"
 }
 
-milter_is_ready() {
-    local deadline=$((SECONDS + 30))
-    until grep -qs '"message":"ready"' "$1"; do
+# milter_logs MESSAGE DIRECTORY [TIMES]: waits until it has logged it so often.
+milter_logs() {
+    local deadline=$((SECONDS + 30)) times
+    until times=$(grep -cs "\"message\":\"$1\"" "$2/log") && [ "$times" -ge "${3:-1}" ]; do
         [ $SECONDS -lt $deadline ] && kill -0 "$milter_pid" 2>/dev/null || return 1
         sleep 0.02
     done
 }
 
+reload_milter() {
+    local before
+    before=$(grep -c '"message":"reloaded"' "$stage/$1/log") || true
+    kill -HUP "$milter_pid"
+    milter_logs reloaded "$stage/$1" $((before + 1)) || die 'the milter does not reload'
+}
+
+end_milter() {
+    kill "$milter_pid"
+    wait "$milter_pid" || die "the milter ended with status $?"
+    unset 'milter_pids[-1]'
+}
+
+# In a session of its own, Ctrl-C does not stop it halfway.
 start_postfix() {
     postfix_started=yes
-    # In a session of its own, Ctrl-C does not stop it halfway.
     setsid --wait "$testbed/mail-system" up "$stage" "$@" >/dev/null
+    read_ports "$stage/ports"
+}
+
+change_postfix() {
+    setsid --wait "$testbed/mail-system" conf "$stage" "$@"
+}
+
+start_directory() {
+    directory=$stage/directory
+    setsid --wait "$testbed/directory" up "$directory" "$@" >/dev/null
+    read_ports "$directory/ports"
+}
+
+stop_directory() {
+    setsid --wait "$testbed/directory" stop "$directory"
+}
+
+resume_directory() {
+    setsid --wait "$testbed/directory" start "$directory"
+}
+
+read_ports() {
     local service number
     while IFS='=' read -r service number; do
         port[$service]=$number
-    done <"$stage/ports"
+    done <"$1"
 }
