@@ -1,4 +1,6 @@
-"""messages.py STAGE: sends the messages of the demonstration, and prints what became of each.
+"""messages.py STAGE MILTER: sends the messages of the demonstration, and prints what became of each.
+
+Also the words in which server.py tells what is special about a server: cases, how they are played and compared.
 
 What is printed was observed: the reply is Postfix's, Sender and envelope sender stand in the Maildir (Return-Path is
 what virtual(8) writes of the envelope), the verdict is the one that the milter logged for this message. Each is
@@ -37,6 +39,7 @@ class Case:
     envelope: str | None = None  # the envelope sender as delivered; None: nothing is delivered
     reply: str = QUEUED
     forged: list[str] = field(default_factory=list)  # the Sender fields that the client writes
+    warning: str | None = None  # what the milter says of the directory meanwhile; None: it has no reason to
 
     def fields(self):
         return [f"From: {author}" for author in self.authors] + [f"Sender: {sender}" for sender in self.forged]
@@ -92,7 +95,8 @@ class Seen:
     """What became of a message."""
 
     reply: str
-    logged: list[dict]  # the milter's log lines
+    logged: list[dict]  # the milter's log lines about messages
+    warnings: list[str]  # what else it warns of
     delivered: list[email.message.Message]
 
     @property
@@ -102,7 +106,7 @@ class Seen:
         line = self.logged[-1]
         if line["verdict"] == "accept":
             return line["by"].replace("-", " ")
-        return "refused" if line["verdict"] == "refuse" else line["verdict"]
+        return {"refuse": "refused", "defer": "deferred"}.get(line["verdict"], line["verdict"])
 
     @property
     def sender(self):
@@ -113,6 +117,11 @@ class Seen:
         path = self.all_of("Return-Path")
         return path and path.strip("<>")
 
+    def warning(self, awaited):
+        """All that it warned of; only what was awaited, if it is in that."""
+        words = "; ".join(self.warnings) or None
+        return awaited if awaited and words and awaited in words else words
+
     def all_of(self, name):
         """The bodies of all fields with this name; None if there are none."""
         bodies = [body for message in self.delivered for body in message.get_all(name, [])]
@@ -120,27 +129,28 @@ class Seen:
 
 
 class Stage:
-    """The running milter and Postfix."""
+    """A running milter, by the name of its directory on the stage, and Postfix."""
 
-    def __init__(self, directory):
+    def __init__(self, directory, milter):
         self.directory = Path(directory)
         lines = (self.directory / "ports").read_text().split()
         self.ports = {service: int(port) for service, port in (line.split("=") for line in lines)}
-        self.log = (self.directory / "milter" / "log").open()
+        self.log = (self.directory / milter / "log").open()
         self.new_log_lines()
 
     def new_log_lines(self):
         return [json.loads(line) for line in self.log]
 
-    def play(self, number, case):
-        """Sends a message and waits until it is delivered."""
+    def play(self, label, case):
+        """Sends a message, which the label tells from all others, and waits until it is delivered."""
         service = "submission" if case.login else "mx"
         with smtplib.SMTP("127.0.0.1", self.ports[service], "client.example.org", timeout=60) as client:
             if case.login:
                 log_in(client, case.login)
-            reply = transmit(client, case, text(number, case))
+            reply = transmit(client, case, text(label, case))
         self.wait_until_delivered()
-        return Seen(reply, self.new_log_lines(), self.delivered(number))
+        lines = self.new_log_lines()
+        return Seen(reply, [line for line in lines if "verdict" in line], warnings(lines), self.delivered(label))
 
     def wait_until_delivered(self):
         queues = [self.directory / "queue" / name for name in ("maildrop", "incoming", "active")]
@@ -150,9 +160,15 @@ class Stage:
                 sys.exit("messages.py: Postfix does not deliver what it has accepted")
             time.sleep(0.02)
 
-    def delivered(self, number):
+    def delivered(self, label):
         found = (email.message_from_bytes(path.read_bytes()) for path in (self.directory / "mail/new").iterdir())
-        return [message for message in found if message["X-Demonstration"] == str(number)]
+        return [message for message in found if message["X-Demonstration"] == label]
+
+
+def warnings(lines):
+    """What the log says besides messages, but for attempts to connect: they take place when they take place."""
+    others = [line["message"] for line in lines if "verdict" not in line and line["level"] != "INFO"]
+    return [message for message in others if not message.endswith("trying again")]
 
 
 def log_in(client, login):
@@ -164,13 +180,13 @@ def log_in(client, login):
     client.ehlo()
 
 
-def text(number, case):
-    fields = [*case.fields(), "To: you@example.net", "Subject: Demonstration", f"X-Demonstration: {number}"]
-    return "\r\n".join([*fields, "", body(number)])
+def text(label, case):
+    fields = [*case.fields(), "To: you@example.net", "Subject: Demonstration", f"X-Demonstration: {label}"]
+    return "\r\n".join([*fields, "", body(label)])
 
 
-def body(number):
-    return f"This is message {number}.\r\n"
+def body(label):
+    return f"This is message {label}.\r\n"
 
 
 def transmit(client, case, content):
@@ -186,7 +202,7 @@ def transmit(client, case, content):
     return f"{code} {answer.decode()}"
 
 
-def differences(number, case, seen):
+def differences(label, case, seen):
     """What is not as it must be, in words."""
     queued, _, queue_id = seen.reply.partition(" as ") if seen.reply.startswith(QUEUED) else (seen.reply, "", "")
     copies = 1 if case.envelope else 0
@@ -197,16 +213,19 @@ def differences(number, case, seen):
         ("Sender", seen.sender, case.sender),
         ("the envelope sender", seen.envelope, case.envelope),
         ("the number of log lines", len(seen.logged), 1 if case.login else 0),
+        ("the milter's warning", seen.warning(case.warning), case.warning),
     ]
     for line in seen.logged:
         compared.append(("the login in the log", line["login"], case.login))
         if queue_id:
             compared.append(("the queue id in the log", line["queue_id"], queue_id))
+        elif line["verdict"] == "defer":
+            compared.append(("whether the log has a reason", bool(line.get("reason")), True))
         else:
             compared.append(("the reply in the log", line.get("reply"), seen.reply))
     for message in seen.delivered:
         compared.append(("From", message.get_all("From"), case.authors))
-        compared.append(("the body", message.get_payload().splitlines(), body(number).splitlines()))
+        compared.append(("the body", message.get_payload().splitlines(), body(label).splitlines()))
     return [f"{what} is {shown(found)}, and should be {shown(wanted)}"
             for what, found, wanted in compared if found != wanted]
 
@@ -247,7 +266,7 @@ def print_head():
 def print_row(number, case, seen):
     print("\n" + coloured(BOLD, f"{number}. {case.shows}"))
     reply = QUEUED if seen.reply.startswith(QUEUED) else seen.reply
-    verdict = RED if seen.verdict == "refused" else DIM if seen.verdict == "not asked" else GREEN
+    verdict = {"refused": RED, "deferred": RED, "not asked": DIM}.get(seen.verdict, GREEN)
     cells = [case.login or "-", as_sent(case), seen.verdict, seen.sender or "-", seen.envelope or "-", reply]
     print_cells(cells, ["0", "0", verdict, "0", "0", DIM if reply == QUEUED else RED])
 
@@ -260,18 +279,26 @@ def as_sent(case):
     return "\n".join(lines)
 
 
-def main(directory):
-    stage = Stage(directory)
+def show(number, case, label, seen):
+    """Prints the row and what is wrong with it; whether it is right."""
+    print_row(number, case, seen)
+    return tell(number, differences(label, case, seen))
+
+
+def tell(number, differs):
+    for difference in differs:
+        print(coloured(RED, f"ROW {number} IS WRONG: {difference}"))
+    return not differs
+
+
+def main(directory, milter):
+    stage = Stage(directory, milter)
     wrong = []
     print_head()
     for number, case in enumerate(CASES, 1):
-        seen = stage.play(number, case)
-        print_row(number, case, seen)
-        differs = differences(number, case, seen)
-        for difference in differs:
-            print(coloured(RED, f"ROW {number} IS WRONG: {difference}"))
-        if differs:
-            wrong.append(str(number))
+        label = str(number)
+        if not show(number, case, label, stage.play(label, case)):
+            wrong.append(label)
     if wrong:
         print(coloured(RED, f"\nOf {len(CASES)} messages, these were not treated as they must be: {', '.join(wrong)}."))
         return 1
@@ -279,8 +306,13 @@ def main(directory):
     return 0
 
 
-if __name__ == "__main__":
+def run(program):
+    """Runs a program of the demonstration with the words of its command line, to the end of this process."""
     try:
-        sys.exit(main(*sys.argv[1:]))
+        sys.exit(program(*sys.argv[1:]))
     except (smtplib.SMTPException, OSError) as error:
-        sys.exit(f"messages.py: the dialogue with Postfix broke off: {error!r}")
+        sys.exit(f"{Path(sys.argv[0]).name}: the dialogue broke off: {error!r}")
+
+
+if __name__ == "__main__":
+    run(main)
