@@ -34,8 +34,8 @@ KINDS = {
 class Session:
     """An SMTP session. Any reply but the expected one ends the program."""
 
-    def __init__(self, port, login):
-        self.socket = socket.create_connection(("127.0.0.1", port), timeout=60)
+    def __init__(self, port, login, source="127.0.0.1"):
+        self.socket = socket.create_connection(("127.0.0.1", port), timeout=60, source_address=(source, 0))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.replies = self.socket.makefile("rb")
         self.expect("220")
