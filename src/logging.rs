@@ -1,14 +1,17 @@
 //! Where log lines go: standard error as text or JSON, or the journal (`[log]`).
 
 use std::io::{self, IsTerminal};
+use std::panic::PanicHookInfo;
 
+use tracing::error;
 use tracing_subscriber::filter::LevelFilter;
 use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::config::{Level, Log, LogFormat};
+use crate::reply::printable;
 
-/// Starts logging as configured. The error is the journal's, where there is none.
+/// Starts logging as configured, panics included. The error is the journal's, where there is none.
 pub fn start(log: &Log) -> io::Result<()> {
     let level = match log.level {
         Level::Error => LevelFilter::ERROR,
@@ -35,5 +38,13 @@ pub fn start(log: &Log) -> io::Result<()> {
             tracing::subscriber::set_global_default(registry.with(journal))
         }
     };
+    std::panic::set_hook(Box::new(tell));
     Ok(())
+}
+
+/// A panic takes a message or a connection with it, which is deferred or opened anew; that is told where it is caught.
+fn tell(panic: &PanicHookInfo<'_>) {
+    let place = panic.location().map(ToString::to_string);
+    let what = panic.payload_as_str().unwrap_or("no reason given");
+    error!(place, what = printable(what), "a part of the program panicked");
 }

@@ -59,8 +59,12 @@ impl Scene {
     }
 
     fn start_milter(&mut self) {
+        self.start_milter_with(KNOBS);
+    }
+
+    fn start_milter_with(&mut self, knobs: &str) {
         self.milter = None;
-        let setup = Setup::unix(&self.mail.milter_socket(), "company.ldif").knobs(KNOBS);
+        let setup = Setup::unix(&self.mail.milter_socket(), "company.ldif").knobs(knobs);
         self.milter = Some(setup.server_at(&self.slapd, self.relay.port()).start());
     }
 
@@ -166,4 +170,18 @@ fn the_milter_starts_while_the_directory_is_away() {
     let begun = Instant::now();
     wait_until("carl is found", || scene.carl_for_bea().delivered.is_some());
     assert!(begun.elapsed() < BACK);
+}
+
+/// What is not LDAP makes the library that reads it panic: that too is told in the form of the log.
+#[test]
+fn a_panic_is_a_line_of_the_log() {
+    let mut scene = Scene::set();
+    scene.relay.set(Mode::Garbage(b"\x30\x03\x02\x01\x02"));
+    scene.start_milter_with(&format!("{KNOBS}log.format = \"json\""));
+    assert!(scene.emil().reply.starts_with("451 4.3.0 "));
+    let line = scene.milter().wait_for_log("panicked");
+    assert!(line.contains("\"level\":\"ERROR\""), "{line}");
+    for line in scene.milter().log().lines() {
+        assert!(serde_json::from_str::<serde_json::Value>(line).is_ok(), "{line}");
+    }
 }
