@@ -210,6 +210,7 @@ impl Reader<'_, '_> {
             self.table.complain("base_dn", Fault::Missing { allowed: format!("are {}", DN.allowed) });
         }
         let transport = self.transport(location)?;
+        self.refuse_numbered(&transport);
         let bind = self.bind(&transport);
         Some(Server { bind: bind?, transport, timeout: self.keys.timeout.unwrap_or(DEFAULT_TIMEOUT) })
     }
@@ -235,6 +236,15 @@ impl Reader<'_, '_> {
                 self.refuse_start_tls(&transport);
                 Some(self.without_tls(transport, "remove it"))
             }
+        }
+    }
+
+    /// Refuses TLS with an IPv6 address: ldap3 looks for its brackets, too, in the certificate.
+    fn refuse_numbered(&self, transport: &Transport) {
+        let (Transport::StartTls { host, .. } | Transport::Ldaps { host, .. }) = transport else { return };
+        if host.contains(':') {
+            let what = format!("TLS with {}, an IPv6 address, is", named(transport));
+            self.table.complain("urls", Fault::NotYet { what, instead: "write the name of the server" });
         }
     }
 
