@@ -550,9 +550,13 @@ fn what_is_wrong_with_files() {
 fn another_kind_of_server() {
     let (site, listener) = (Site::new(), std::net::TcpListener::bind("127.0.0.1:0").unwrap());
     let port = listener.local_addr().unwrap().port();
+    // Long enough for what it would be in LDAP, and not hung up: what is noticed first is always the same.
+    let greeting = format!("HTTP/1.1 400 Bad Request\r\nX: {}\r\n\r\n", "-".repeat(80));
     std::thread::spawn(move || {
-        for stream in listener.incoming() {
-            std::io::Write::write_all(&mut stream.unwrap(), b"220 mail.example.org ESMTP\r\n").ok();
+        let mut open = Vec::new();
+        for mut stream in listener.incoming().map(Result::unwrap) {
+            std::io::Write::write_all(&mut stream, greeting.as_bytes()).unwrap();
+            open.push(stream);
         }
     });
     let lines = format!("urls = [\"ldap://127.0.0.1:{port}\"]\nbase_dn = \"dc=example,dc=org\"");
