@@ -521,6 +521,15 @@ const ALWAYS: &str = "
     anna   | anna  | add delegationSecurityGroup: TRUE                                             | not
     anna   | anna  | add member: @anna                                                             | not
     anna   | anna  | add delegationSchedule: @carl; add delegationSendAs: @carl                    | not
+    anna   | anna  | add mail;lang-en: boss@example.org                                            | not
+    anna   | anna  | add rfc822Mailbox: boss@example.org                                           | not
+    anna   | anna  | add 0.9.2342.19200300.100.1.3: boss@example.org                               | not
+    anna   | anna  | add delegationAlias;lang-en: boss@example.org                                 | not
+    anna   | anna  | add userid: boss                                                              | not
+    anna   | anna  | add uid;lang-en: boss                                                         | not
+    anna   | anna  | add commonName;lang-en: Boss                                                  | not
+    anna   | anna  | add displayName;lang-en: Boss                                                 | not
+    anna   | anna  | add delegationSendAs;lang-en: @bea                                            | not
     bea    | bea   | delete delegationSendAs                                                       | not
     bea    | bea   | replace delegationEnabled: TRUE                                               | not
     bea    | bea   | delete delegationEnabled                                                      | not
