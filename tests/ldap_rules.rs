@@ -185,6 +185,55 @@ fn the_two_files_of_the_schema_say_the_same() {
     }
 }
 
+/// The lines for slapd.conf that the head of a file of `contrib/ldap` gives.
+fn conf_lines(name: &str) -> Vec<String> {
+    let text = text(&format!("contrib/ldap/{name}.ldif"));
+    let head = text.lines().take_while(|line| line.starts_with('#'));
+    let conf = head.skip_while(|line| !line.contains("slapd.conf(5)"));
+    conf.filter_map(|line| line.strip_prefix("#     ")).map(str::to_owned).collect()
+}
+
+/// The access rules as their head says that they are written there.
+fn conf_rules() -> String {
+    let text = text("contrib/ldap/access.ldif");
+    let rules = text.lines().skip_while(|line| !line.starts_with("add: olcAccess")).skip(1);
+    let rules = rules.take_while(|line| !line.is_empty());
+    let rule = |line: &str| match line.strip_prefix("olcAccess: {").and_then(|line| line.split_once('}')) {
+        Some((_, rule)) => format!("access {rule}\n"),
+        None => format!("{line}\n"),
+    };
+    rules.map(rule).collect()
+}
+
+#[test]
+fn what_the_heads_say_of_slapd_conf_is_what_slapd_takes() {
+    let files = TempDir::new();
+    let (modules, overlay): (Vec<_>, Vec<_>) =
+        conf_lines("syncprov").into_iter().partition(|line| line.starts_with("moduleload"));
+    let (indexes, limits) = (conf_lines("indexes"), conf_lines("limits"));
+    let rules = conf_rules();
+    for (what, count) in [
+        (modules.len(), 1),
+        (overlay.len(), 3),
+        (indexes.len(), 4),
+        (limits.len(), 2),
+        (rules.matches("access to").count(), 7),
+    ] {
+        assert_eq!(what, count);
+    }
+    let mut conf = String::new();
+    for schema in ["core", "cosine", "nis", "inetorgperson"] {
+        writeln!(conf, "include /etc/ldap/schema/{schema}.schema").unwrap();
+    }
+    writeln!(conf, "include {}", project("contrib/ldap/delegation.schema").display()).unwrap();
+    writeln!(conf, "modulepath /usr/lib/ldap\nmoduleload back_mdb\n{}", modules.join("\n")).unwrap();
+    writeln!(conf, "database mdb\nsuffix {SUFFIX}\ndirectory {}", files.path("").display()).unwrap();
+    writeln!(conf, "{}\n{}\n{rules}{}", indexes.join("\n"), limits.join("\n"), overlay.join("\n")).unwrap();
+    let file = files.write("slapd.conf", &conf);
+    let said = Command::new("/usr/sbin/slaptest").args(["-u", "-f"]).arg(file).output().unwrap();
+    assert!(said.status.success(), "{}\n{conf}", String::from_utf8_lossy(&said.stderr));
+}
+
 #[test]
 fn the_projects_directories_are_what_the_schema_allows() {
     for file in ["tests/fixtures/company.ldif", "tests/fixtures/corpus.ldif", "conf/demo.ldif"] {
