@@ -49,7 +49,10 @@ async fn check_directory(config: &Config, report: &mut Report) {
         Source::File(file) => check_file(file, config, report),
         Source::Server(server) => match open::server(server, config) {
             Ok(directory) => Examination { server, directory: &directory, config, report }.examine().await,
-            Err(error) => report.error(DIRECTORY, error.to_string(), None),
+            Err(error) => {
+                report.error(DIRECTORY, error.to_string(), None);
+                report.not_done(&[ENTRIES]);
+            }
         },
     }
 }

@@ -3,7 +3,7 @@
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
-use super::report::{Finding, Level, Report};
+use super::report::{Finding, Level, Report, quoted};
 use super::schema::Known;
 use crate::directory::filter::Filter;
 use crate::directory::record::Record;
@@ -41,10 +41,12 @@ fn needed<'a>(schema: &'a Schema, known: &Known) -> Vec<&'a str> {
 pub(super) fn check(schema: &Schema, known: &Known, base: &Dn, databases: &[Record], report: &mut Report) {
     let needed = needed(schema, known);
     let Some(database) = database_of(base, databases) else {
-        let text = format!(
-            "not checked, for the server's configuration cannot be read; needed, for equality, are {}",
-            needed.join(", ")
-        );
+        let why = if databases.is_empty() {
+            "the server's configuration cannot be read".to_owned()
+        } else {
+            format!("no database in the server's configuration has {}", quoted(base.as_str()))
+        };
+        let text = format!("not checked, for {why}; needed, for equality, are {}", needed.join(", "));
         return report.note(INDEXES, text);
     };
     let indexes = Indexes::of(database, known);
