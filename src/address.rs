@@ -337,7 +337,7 @@ pub(crate) fn is_atext(c: char) -> bool {
 }
 
 /// Control characters and those that change the direction of text: no mailbox has one, and each misleads some reader.
-pub(crate) fn is_forbidden(c: char) -> bool {
+pub fn is_forbidden(c: char) -> bool {
     is_control(c) || is_bidi_control(c)
 }
 

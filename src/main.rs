@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use delegation_milter::address::is_forbidden;
 use delegation_milter::admin::check;
 use delegation_milter::admin::explain::{self, Question};
 use delegation_milter::config::Config;
@@ -106,17 +107,23 @@ fn serve(runtime: &Runtime, file: &Path, config: Config) -> ExitCode {
     served.map_or_else(|error| fail(USAGE, error), |()| ExitCode::SUCCESS)
 }
 
-/// Prints an answer; the status says what it amounts to.
+/// Prints an answer; the status says what it amounts to. Who closes the pipe has read enough, as head(1) does.
 fn print(text: &str, status: u8) -> ExitCode {
     match writeln!(io::stdout(), "{text}") {
         Ok(()) => ExitCode::from(status),
+        Err(error) if error.kind() == io::ErrorKind::BrokenPipe => ExitCode::from(status),
         Err(error) => fail(UNAVAILABLE, format!("cannot write the answer: {error}")),
     }
 }
 
 /// Says why on standard error: before logging starts, and for commands, which log nothing.
 fn fail(status: u8, error: impl Display) -> ExitCode {
+    let mut text = String::new();
+    for c in error.to_string().chars() {
+        // What is quoted from the configuration is escaped; names of files are not, and this may be a terminal.
+        if c != '\n' && is_forbidden(c) { text.extend(c.escape_unicode()) } else { text.push(c) }
+    }
     // If standard error is closed, the status alone must do.
-    let _ = writeln!(io::stderr(), "delegation-milter: {error}");
+    let _ = writeln!(io::stderr(), "delegation-milter: {text}");
     ExitCode::from(status)
 }

@@ -322,6 +322,39 @@ fn what_is_wrong_ends_with_2() {
     }
 }
 
+/// Names of files reach a terminal as text.
+#[test]
+fn nothing_but_text_is_said_on_standard_error() {
+    let files = TempDir::new();
+    let good = configuration(&files, "");
+    let odd = files.path("\u{1b}[31m\u{202e}").display().to_string();
+    for arguments in [&["--config", &odd][..], &["--config", &good, "explain", "anna", "--message", &odd]] {
+        let output = program(arguments);
+        ends_with_2(&output, "\\u{1b}[31m\\u{202e}");
+        let is_text = |byte: &u8| *byte == b'\n' || (b' '..=b'~').contains(byte);
+        assert!(output.stderr.iter().all(is_text), "{:?}", String::from_utf8_lossy(&output.stderr));
+    }
+}
+
+/// As in `explain … | head -1`.
+#[test]
+fn who_stops_reading_has_read_enough() {
+    let files = TempDir::new();
+    let config = configuration(&files, "");
+    for (address, status) in [("anna@example.org", 0), ("boss@example.org", 1)] {
+        let (reader, writer) = std::io::pipe().unwrap();
+        drop(reader);
+        let output = Command::new(env!("CARGO_BIN_EXE_delegation-milter"))
+            .args(["--config", &config, "explain", "anna", address])
+            .stdout(writer)
+            .stderr(Stdio::piped())
+            .output()
+            .unwrap();
+        assert_eq!(String::from_utf8_lossy(&output.stderr), "", "{address}");
+        assert_eq!(output.status.code(), Some(status), "{address}");
+    }
+}
+
 #[test]
 fn every_bad_configuration_ends_with_2() {
     let examples = project("tests/config");

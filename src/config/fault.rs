@@ -152,6 +152,6 @@ pub(super) fn quoted(text: &str) -> String {
             c => shown.push(c),
         }
     }
-    shown.push_str(if text.chars().nth(SHOWN).is_some() { "…\"" } else { "\"" });
+    shown.push_str(if text.chars().nth(SHOWN).is_some() { "...\"" } else { "\"" });
     shown
 }

@@ -138,7 +138,7 @@ pub enum Problem {
     #[error("`)` is missing")]
     Close,
     /// Text after the filter.
-    #[error("there is text after the filter; put several filters into `(&…)` or `(|…)`")]
+    #[error("there is text after the filter; put several filters into `(&...)` or `(|...)`")]
     Trailing,
     /// No attribute name, or one with characters that no attribute has.
     #[error("an attribute name is missing here")]

@@ -26,7 +26,7 @@ impl Progress {
         if self.shown && self.told.elapsed() >= PAUSE {
             self.told = Instant::now();
             // Nobody misses it.
-            let _ = writeln!(io::stderr(), "{} entries read …", self.count);
+            let _ = writeln!(io::stderr(), "{} entries read ...", self.count);
         }
     }
 }
