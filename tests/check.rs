@@ -317,6 +317,30 @@ fn what_the_account_may_see() {
     finds(&config, 0, &[readable, limit]);
 }
 
+/// What is hidden from the account looks as if nobody had it.
+#[test]
+fn what_the_account_may_not_see() {
+    let (site, slapd) = (Site::new(), slapd(&["--without=access"], GOOD));
+    let config = site.with_slapd(&slapd, &slapd.uri("ldap"), "", "");
+    let found_missing = |config: &str| {
+        let notes = found(config).1;
+        notes
+            .into_iter()
+            .find_map(|(_, _, text)| Some(text.strip_prefix("no entry has a value of ")?.to_owned()))
+    };
+    assert_eq!(found_missing(&config), None);
+    slapd.configure(
+        "dn: olcDatabase={1}mdb,cn=config\nchangetype: modify\nadd: olcAccess\n\
+         olcAccess: {0}to attrs=mail,delegationSendAs by * none\n",
+    );
+    let hidden = "mail, delegationSendAs; may the account read these attributes?";
+    assert_eq!(found_missing(&config).as_deref(), Some(hidden));
+    let file = site.files.write("directory.ldif", GOOD);
+    let lines =
+        format!("urls = [\"file:{}\"]\n[directory.attributes]\nsend_as = [\"sendAss\"]", file.display());
+    assert_eq!(found_missing(&site.configuration(&lines, "")).as_deref(), Some("sendAss"));
+}
+
 /// A company in which much is doubtful. Names stand as slapd writes them.
 const DOUBTFUL: &str = "\
 dn: dc=example,dc=org

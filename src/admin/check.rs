@@ -92,12 +92,15 @@ fn roles(schema: &Schema) -> [(Role, &Filter); 3] {
 fn tell(survey: Survey<'_>, report: &mut Report, hint: Option<&str>) {
     let (people, addresses) = (survey.people(), survey.addresses());
     let text = format!("people: {people}, addresses: {addresses}, grants to others: {}", survey.granted());
+    let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
     if people == 0 || addresses == 0 {
-        let hint = hint.map(|hint| format!("; {hint}")).unwrap_or_default();
         let advice = format!("see [directory.attributes] and [directory.filters]{hint}");
         report.warning(ENTRIES, format!("{text}; nobody there can send"), &advice);
     } else {
         report.ok(ENTRIES, text);
+    }
+    if !survey.missing().is_empty() {
+        report.note(ENTRIES, format!("no entry has a value of {}{hint}", survey.missing().join(", ")));
     }
     survey.tell(report);
 }

@@ -81,6 +81,8 @@ pub(super) struct Survey<'a> {
     by_login: Vec<Index>,
     by_address: Index,
     grants: Vec<Granted>,
+    /// The attributes that matter most of which no entry had a value so far.
+    missing: Vec<&'a str>,
     doubts: BTreeMap<Kind, Told>,
 }
 
@@ -157,6 +159,7 @@ impl<'a> Survey<'a> {
             by_login: vec![Index::new(); schema.login.len()],
             by_address: Index::new(),
             grants: Vec::new(),
+            missing: principal_attributes(schema),
             doubts: BTreeMap::new(),
         }
     }
@@ -181,10 +184,16 @@ impl<'a> Survey<'a> {
         self.grants.len()
     }
 
+    /// Attributes by which people are found and grant, of which no entry has a value.
+    pub(super) fn missing(&self) -> &[&'a str] {
+        &self.missing
+    }
+
     /// Looks at an entry; what it is taken for is said by [`Survey::mark`].
     pub(super) fn see(&mut self, record: &Record) {
         let number = self.entries.len();
         let schema = self.schema;
+        self.missing.retain(|attribute| record.values(attribute).next().is_none());
         let mut reader = Reader::new(schema, record);
         let entry = reader.entry(true);
         self.see_addresses(&mut reader, &entry, number);
@@ -287,6 +296,17 @@ impl<'a> Survey<'a> {
     fn dn(&self, number: usize) -> Option<&Dn> {
         self.entries.get(number).map(|entry| entry.dn.as_ref())
     }
+}
+
+fn principal_attributes(schema: &Schema) -> Vec<&str> {
+    let lists = [&schema.login, &schema.address, &schema.send_as, &schema.send_on_behalf];
+    let mut attributes: Vec<&str> = Vec::new();
+    for attribute in lists.into_iter().flatten() {
+        if !attributes.contains(&attribute.as_str()) {
+            attributes.push(attribute);
+        }
+    }
+    attributes
 }
 
 /// As servers hold members to their syntax, this is for files.
