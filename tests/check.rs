@@ -317,6 +317,16 @@ fn what_the_account_may_see() {
     finds(&config, 0, &[readable, limit]);
 }
 
+/// A part of the directory that is on another server fails every question (RFC 4511 section 4.5.3).
+#[test]
+fn a_directory_that_goes_on_elsewhere() {
+    let referral = "\ndn: ou=x,dc=example,dc=org\nobjectClass: referral\nobjectClass: extensibleObject\nou: x\nref: ldap://127.0.0.1:1/\n";
+    let (site, slapd) = (Site::new(), slapd(&[], &(GOOD.to_owned() + referral)));
+    let config = site.with_slapd(&slapd, &slapd.uri("ldap"), "", "");
+    let error = "error search: the directory gave an answer that cannot be used: ldap://127.0.0.1:";
+    finds(&config, 2, &[error, "note entries: not checked"]);
+}
+
 /// What is hidden from the account looks as if nobody had it.
 #[test]
 fn what_the_account_may_not_see() {

@@ -42,26 +42,26 @@ impl Examination<'_> {
             return self.report.not_done(&[BASE, SCHEMA, INDEXES, WATCH, PASSWORDS, SEARCH, ENTRIES]);
         }
         let looked = self.look_around().await;
-        if self.passed(looked) != Some(true) {
+        if self.passed(CONNECTION, looked) != Some(true) {
             return self.report.not_done(&[PASSWORDS, SEARCH, ENTRIES]);
         }
         let passwords = self.passwords().await;
-        self.passed(passwords);
+        self.passed(PASSWORDS, passwords);
         let entries = self.entries().await;
-        if self.passed(entries) != Some(true) {
+        if self.passed(SEARCH, entries) != Some(true) {
             self.report.not_done(&[ENTRIES]);
         }
     }
 
     /// What a step says; a failure is told.
-    fn passed(&mut self, passed: Passed) -> Option<bool> {
+    fn passed(&mut self, step: &'static str, passed: Passed) -> Option<bool> {
         match passed {
             Ok(passed) => return Some(passed),
             Err(failure @ Failure::Unavailable(_)) => {
                 self.report.unavailable(CONNECTION, failure.to_string(), "try again when it is back");
             }
             Err(failure @ (Failure::BadAnswer(_) | Failure::AmbiguousLogin(_))) => {
-                self.report.error(CONNECTION, failure.to_string(), None);
+                self.report.error(step, failure.to_string(), None);
             }
         }
         None
@@ -114,7 +114,7 @@ impl Examination<'_> {
                 true
             }
             Err(failure) => {
-                self.passed(Err(failure));
+                self.passed(LOGIN, Err(failure));
                 false
             }
         }
