@@ -115,7 +115,8 @@ pub fn printable_within(text: &str, most: usize) -> String {
             break;
         }
         match c {
-            ' '..='~' if c != '\\' => printable.push(c),
+            // A backslash too: names of entries are full of them, and must come out as they can be searched for.
+            ' '..='~' => printable.push(c),
             c => printable.extend(c.escape_default()),
         }
     }
@@ -203,12 +204,20 @@ mod tests {
         }
     }
 
+    #[test]
+    fn names_of_entries_can_be_searched_for() {
+        for name in ["cn=Smith\\2C John,dc=org", "cn=M\\C3\\BCller"] {
+            assert_eq!(printable(name), name);
+        }
+    }
+
     proptest::proptest! {
         #[test]
         fn nothing_escapes_the_reply(text in ".{0,400}") {
             let shown = printable(&text);
             proptest::prop_assert!(shown.bytes().all(|b| (b' '..=b'~').contains(&b)));
             proptest::prop_assert!(shown.len() < MAX_QUOTE + 13);
+            proptest::prop_assert_eq!(printable_within(&shown, usize::MAX), shown);
         }
     }
 }
