@@ -64,10 +64,17 @@ fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(error) => return fail(UNAVAILABLE, error),
     };
-    match command.unwrap_or(Command::Serve) {
-        Command::Serve => with(&config, |loaded| serve(&runtime, &config, loaded)),
+    let status = run(&runtime, &config, command.unwrap_or(Command::Serve));
+    // Looking up a name in the DNS cannot be given up; nobody waits for it at the end.
+    runtime.shutdown_background();
+    status
+}
+
+fn run(runtime: &Runtime, config: &Path, command: Command) -> ExitCode {
+    match command {
+        Command::Serve => with(config, |loaded| serve(runtime, config, loaded)),
         Command::Check { json } => {
-            let report = runtime.block_on(check::check(&config));
+            let report = runtime.block_on(check::check(config));
             let status = if report.is_wrong() {
                 USAGE
             } else if report.is_unavailable() {
@@ -82,7 +89,7 @@ fn main() -> ExitCode {
                 Some(file) => Question::Message { file, mail_from },
                 None => Question::Address(address.unwrap_or_default()),
             };
-            with(&config, |config| match runtime.block_on(explain::explain(config, &login, &question)) {
+            with(config, |config| match runtime.block_on(explain::explain(config, &login, &question)) {
                 Ok(explanation) => {
                     print(&explanation.render(json), if explanation.allowed() { 0 } else { REFUSED })
                 }
