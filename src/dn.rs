@@ -4,6 +4,7 @@
 //! counts whichever of them it holds. The comparison is that of `distinguishedNameMatch` with `caseIgnoreMatch` for
 //! every attribute (RFC 4518 sections 2.2 to 2.6, as far as mail directories need it).
 
+use std::cmp::Ordering;
 use std::fmt;
 use std::hash::{Hash, Hasher};
 
@@ -59,6 +60,19 @@ impl PartialEq for Dn {
 }
 
 impl Eq for Dn {}
+
+/// By their canonical forms, so that it is the same however they are written.
+impl Ord for Dn {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.rdns.cmp(&other.rdns)
+    }
+}
+
+impl PartialOrd for Dn {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
 
 impl Hash for Dn {
     fn hash<H: Hasher>(&self, state: &mut H) {
@@ -198,6 +212,7 @@ mod tests {
             ("cn=\\c3\\a4,dc=org", "cn=Ä,dc=org"),
         ] {
             assert_eq!(dn(a), dn(b));
+            assert!(dn(a).cmp(&dn(b)).is_eq(), "{a} {b}");
         }
     }
 

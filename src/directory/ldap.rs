@@ -163,7 +163,7 @@ fn any_of<'a>(attributes: impl Iterator<Item = &'a String>, values: &[String]) -
 }
 
 fn by_name(mut entries: Vec<Arc<Entry>>) -> Vec<Arc<Entry>> {
-    entries.sort_by(|a, b| a.dn.as_str().cmp(b.dn.as_str()));
+    entries.sort_by(|a, b| a.dn.cmp(&b.dn));
     entries
 }
 

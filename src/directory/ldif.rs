@@ -316,7 +316,7 @@ fn records(text: &[u8], schema: &Schema) -> Result<Vec<Record>, Located> {
         add_superclasses(&mut record);
         records.push(record);
     }
-    records.sort_by(|a, b| a.dn.as_str().cmp(b.dn.as_str()));
+    records.sort_by(|a, b| a.dn.cmp(&b.dn));
     Ok(records)
 }
 
