@@ -145,7 +145,7 @@ pub struct LdifDirectory {
     by_address: Index<Address>,
     /// The groups, by the names of their members.
     by_member: Index<Dn>,
-    /// The groups, by the logins of their members, as written: RFC 2307 gives memberUid `caseExactIA5Match`.
+    /// The groups, by the logins of their members, as [`exact`] has them.
     by_member_login: Index<String>,
     doubtful: Vec<Doubt>,
 }
@@ -210,7 +210,7 @@ impl LdifDirectory {
                 match member.name(value) {
                     Ok(MemberName::Dn(dn)) => point(&mut self.by_member, dn, number),
                     Ok(MemberName::Login(login)) => {
-                        point(&mut self.by_member_login, login, number);
+                        point(&mut self.by_member_login, exact(&login), number);
                     }
                     Err(error) => reader.doubt(attribute, value, Doubtful::Member(error)),
                 }
@@ -248,11 +248,17 @@ impl LdifDirectory {
     fn find_groups(&self, members: &[Arc<Entry>], kind: Groups) -> Vec<Arc<Entry>> {
         let mut numbers = BTreeSet::new();
         for member in members {
-            let logins = member.logins.iter().filter_map(|login| self.by_member_login.get(login));
+            let logins = member.logins.iter().filter_map(|login| self.by_member_login.get(&exact(login)));
             numbers.extend(self.by_member.get(&member.dn).into_iter().chain(logins).flatten());
         }
         self.held(numbers).filter(|held| held.kind == kind).map(|held| held.entry.clone()).collect()
     }
+}
+
+/// RFC 2307 gives memberUid `caseExactIA5Match`, to which case matters and the number of spaces does not (RFC 4518
+/// section 2.6.1).
+fn exact(login: &str) -> String {
+    login.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 fn is_within(entry: &Entry, base: Option<&Dn>) -> bool {
