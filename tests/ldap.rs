@@ -203,6 +203,19 @@ fn a_server_without_tls_and_what_it_is_asked() {
         assert!(said.contains(text), "{said}");
     }
 
+    // What it is found by comes under its first name: mail.
+    for (more, text) in [
+        ("attributes.address = [\"rfc822Mailbox\"]", "uid=bea,dc=example,dc=org is found, but what it is"),
+        (
+            "attributes.login = [\"userid\"]",
+            "uid=carl,dc=example,dc=org is found, but what it is found by is",
+        ),
+    ] {
+        let (code, said) = explain(&files, &slapd, &[&ldap, more]);
+        assert_eq!(code, 75, "{said}");
+        assert!(said.contains(text), "{said}");
+    }
+
     // It asks about the login, the address, groups, lists, and each grant: all kinds of questions.
     let (code, said) = explain(&files, &slapd, &[&ldap]);
     assert_eq!(code, 0, "{said}");

@@ -3,7 +3,8 @@
 //! Questions become searches over one connection, which `link` keeps, `connect` opens and `tls` secures; `search` asks,
 //! and `answer` reads what comes back. A search names the attributes that we read and never those of members; its
 //! filter is built as a [`Filter`], so that no value can become part of it; and what it finds counts only if it also
-//! matches by our own comparison. Anything but success is a failure, never an absence.
+//! matches by our own comparison, but for groups: theirs are the members that the server says they have. Anything but
+//! success is a failure, never an absence.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -21,7 +22,7 @@ use crate::directory::login::Login;
 use crate::directory::record::{Record, key};
 use crate::directory::schema::{MemberForm, Schema};
 use crate::directory::{Directory, Failure, Groups};
-use crate::dn::Dn;
+use crate::dn::{Dn, fold};
 use crate::grant::Entry;
 
 mod answer;
@@ -37,7 +38,7 @@ pub use tls::TlsFilesError;
 
 use connect::Connector;
 use link::Link;
-use search::{ANY, NO_SUCH_OBJECT};
+use search::{ANY, NO_SUCH_OBJECT, shown};
 
 /// The most searches that wait for their answers. OpenLDAP ends a connection without a login that has more than 100
 /// (slapd-config(5), `olcConnMaxPending`), and stops reading from one on which its answers are not read.
@@ -94,6 +95,31 @@ impl LdapDirectory {
 
     fn within<'a>(&'a self, base: Option<&'a Dn>) -> Place<'a> {
         Place { base: base.unwrap_or(&self.base), scope: Scope::Subtree }
+    }
+
+    /// What matches `condition` and has any of `values` in any of `attributes`.
+    async fn having(
+        &self,
+        attributes: &[&String],
+        values: &[String],
+        condition: &Filter,
+        place: Place<'_>,
+    ) -> Result<Vec<Record>, Failure> {
+        let filter = Filter::and([condition.clone(), any_of(attributes.iter().copied(), values)]);
+        let records = self.search(place, &filter, self.deadline()).await?;
+        let shows_why = |record: &&Record| {
+            attributes.iter().flat_map(|own| record.values(own)).any(|own| could_match(own, values))
+        };
+        match records.iter().find(|record| !shows_why(record)) {
+            None => Ok(records),
+            // Our own comparison would take it for somebody else, and what it has for nobody's.
+            Some(hidden) => Err(self.bad(&format!(
+                "{} is found, but what it is found by is not shown; may the account read {}, and are these the \
+                 server's own names for them?",
+                shown(&hidden.dn),
+                listed(attributes)
+            ))),
+        }
     }
 
     /// The entry of a record. Whether it is a person's is for the question to say: the filter for people cannot tell
@@ -162,6 +188,18 @@ fn any_of<'a>(attributes: impl Iterator<Item = &'a String>, values: &[String]) -
     Filter::or(attributes.flat_map(|attribute| values.iter().map(|value| Filter::equal(attribute, value))))
 }
 
+/// Whether a server may have taken `own` for one of `asked`: without regard to case and spaces. What servers make of
+/// text beyond ASCII differs.
+fn could_match(own: &[u8], asked: &[String]) -> bool {
+    let Ok(own) = std::str::from_utf8(own) else { return true };
+    let same = |asked: &str| fold(asked) == fold(own) || Login::of(asked) == Login::of(own);
+    !own.is_ascii() || asked.iter().any(|asked| !asked.is_ascii() || same(asked))
+}
+
+fn listed(attributes: &[&String]) -> String {
+    attributes.iter().map(|attribute| attribute.as_str()).collect::<Vec<_>>().join(", ")
+}
+
 fn by_name(mut entries: Vec<Arc<Entry>>) -> Vec<Arc<Entry>> {
     entries.sort_by(|a, b| a.dn.cmp(&b.dn));
     entries
@@ -170,9 +208,9 @@ fn by_name(mut entries: Vec<Arc<Entry>>) -> Vec<Arc<Entry>> {
 impl Directory for LdapDirectory {
     async fn by_login(&self, login: &str, base: Option<&Dn>) -> Result<Option<Arc<Entry>>, Failure> {
         let login = Login::of(login);
-        let has = any_of(self.schema.login.iter(), &login.spellings());
-        let filter = Filter::and([self.schema.person.clone(), has]);
-        let records = self.search(self.within(base), &filter, self.deadline()).await?;
+        let attributes: Vec<_> = self.schema.login.iter().collect();
+        let records =
+            self.having(&attributes, &login.spellings(), &self.schema.person, self.within(base)).await?;
         self.logged_in(&records, &login)
     }
 
@@ -181,9 +219,8 @@ impl Directory for LdapDirectory {
             return Ok(Vec::new());
         }
         let spellings: Vec<_> = addresses.iter().flat_map(Address::spellings).collect();
-        let has = any_of(self.schema.address.iter().chain(&self.schema.alias), &spellings);
-        let filter = Filter::and([self.schema.principal.clone(), has]);
-        let records = self.search(self.within(base), &filter, self.deadline()).await?;
+        let attributes: Vec<_> = self.schema.address.iter().chain(&self.schema.alias).collect();
+        let records = self.having(&attributes, &spellings, &self.schema.principal, self.within(base)).await?;
         // Its logins are looked at only to see a grant to itself, which grants nothing.
         let entries = records.iter().map(|record| self.entry(record, true));
         let entries = entries.filter(|entry| addresses.iter().any(|address| entry.has(address)));

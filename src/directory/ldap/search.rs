@@ -195,6 +195,6 @@ pub(super) fn trouble(error: LdapError) -> Trouble {
 }
 
 /// A name that came from a directory, for a message.
-fn shown(dn: &Dn) -> String {
+pub(super) fn shown(dn: &Dn) -> String {
     printable_within(dn.as_str(), MAX_NAME)
 }

@@ -325,8 +325,7 @@ async fn values_that_are_missing_from_ranges_are_a_failure() {
 async fn an_address_counts_only_by_our_comparison() {
     let server = FakeServer::start();
     server.holds(&[
-        person("d-loose", &[("mail", &["boss@example.organisation"])]),
-        person("c-none", &[("uid", &["boss"])]),
+        person("d-loose", &[("mail", &["\u{ff42}oss@example.org"])]),
         person("b-alias", &[("mailLocalAddress", &["\"boss\"@example.ORG"])]),
         person("a-mail", &[("mail", &["BOSS@example.org"])]),
         person("e-folded", &[("mail", &["bo\u{df}@example.org", "boss@example.org.", "boss@example.org\0"])]),
@@ -337,13 +336,45 @@ async fn an_address_counts_only_by_our_comparison() {
     assert!(directory.by_address(&[], None).await.unwrap().is_empty());
 }
 
+/// The server searched what it does not show: what counts cannot be told, and is no absence.
+#[tokio::test]
+async fn entries_without_what_they_were_found_by_are_a_failure() {
+    let server = FakeServer::start();
+    let directory = directory(&server);
+    for hidden in [
+        person("anna", &[("cn", &["Anna"])]),
+        person("anna", &[("rfc822Mailbox", &["anna@example.org"]), ("userid", &["anna"])]),
+        person("anna", &[("mail", &[]), ("uid", &[])]),
+        person("anna", &[("mail", &["anna@example.organisation", "annas@example.org"]), ("uid", &["annas"])]),
+    ] {
+        server.holds(&[person("other", &[("uid", &["ANNA"]), ("mail", &["Anna@example.org"])]), hidden]);
+        let by_login = directory.by_login("anna", None).await.map(|found| found.iter().count());
+        let by_address =
+            directory.by_address(&[address("anna@example.org")], None).await.map(|found| found.len());
+        for (found, attributes) in
+            [(by_login, "uid, mail"), (by_address, "mail, delegationAlias, mailAlternateAddress, ")]
+        {
+            match found {
+                Err(Failure::BadAnswer(why)) => {
+                    let says = format!(
+                        "uid=anna,dc=org is found, but what it is found by is not shown; may the account read {attributes}"
+                    );
+                    assert!(why.contains(&says), "{why}");
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+    }
+}
+
 #[tokio::test]
 async fn logins_in_the_order_of_the_attributes() {
     let server = FakeServer::start();
     let directory = directory(&server);
     let by_uid = || person("by-uid", &[("uid", &["Anna@example.org"])]);
     let by_mail = || person("by-mail", &[("mail", &["anna@EXAMPLE.org"])]);
-    let loose = || person("loose", &[("uid", &["annas"]), ("mail", &["anna@example.organisation"])]);
+    let loose =
+        || person("loose", &[("uid", &["\u{e5}nna@example.org"]), ("mail", &["\u{ff41}nna@example.org"])]);
     for (entries, expected) in [
         (vec![], None),
         (vec![loose()], None),

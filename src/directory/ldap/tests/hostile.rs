@@ -293,9 +293,10 @@ proptest! {
                     ("delegationSendOnBehalf", &[b"uid=anna,dc=org"]),
                 ]);
                 server.on_search(move |request| {
-                    let groups = !values(&request.filter, "member").is_empty();
-                    let found = if groups { vec![] } else { vec![anna.clone(), boss.clone()] };
-                    found.into_iter().chain([done(0)]).map(Act::Say).collect()
+                    let asks = |attribute, value: &str| values(&request.filter, attribute).iter().any(|own| own == value);
+                    let found = [(asks("uid", "anna"), &anna), (asks("mail", "boss@example.org"), &boss)];
+                    let found = found.into_iter().filter(|(asked, _)| *asked).map(|(_, entry)| entry.clone());
+                    found.chain([done(0)]).map(Act::Say).collect()
                 });
                 sender_field(&server).await
             });
