@@ -14,6 +14,7 @@ mod support;
 use std::time::Duration;
 
 use support::mail_system::{MailSystem, mail_system, recipient};
+use support::message::from;
 use support::milter::{Milter, Setup};
 use support::relay::{Mode, Relay};
 use support::slapd::Slapd;
@@ -21,10 +22,6 @@ use support::wait::wait_until;
 
 fn company() -> Slapd {
     Slapd::start(&[&Slapd::ldif("tests/fixtures/company.ldif")])
-}
-
-fn from(author: &str) -> Vec<u8> {
-    format!("From: {author}\r\nTo: to@sink.example\r\nSubject: cache\r\n\r\nHello.\r\n").into_bytes()
 }
 
 fn start(mail: &MailSystem, slapd: &Slapd, port: u16, knobs: &str) -> Milter {

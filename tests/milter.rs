@@ -18,7 +18,7 @@ use std::os::unix::net::{UnixListener, UnixStream};
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use nix::sys::signal::Signal;
 use support::mail_system::{MailSystem, Outcome, mail_system, recipient};
-use support::message::Delivery;
+use support::message::{Delivery, from};
 use support::milter::{Milter, Setup, fixture, free_port};
 use support::wait::wait_until;
 use support::wire::{ACTIONS, Packet, STEPS, Wire, strings as wire_strings};
@@ -28,10 +28,6 @@ const CARL: &str = "\"Carl Clausen\" <carl@example.org>";
 
 fn start(mail: &MailSystem, knobs: &str) -> Milter {
     Setup::unix(&mail.milter_socket(), "company.ldif").knobs(knobs).start()
-}
-
-fn from(author: &str) -> Vec<u8> {
-    format!("From: {author}\r\nTo: to@sink.example\r\nSubject: milter\r\n\r\nHello.\r\n").into_bytes()
 }
 
 fn senders(outcome: &Outcome) -> Vec<String> {

@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 
 use nix::sys::signal::Signal;
 use support::mail_system::{Borrowed, Outcome, mail_system};
+use support::message::from;
 use support::milter::{Milter, Setup};
 use support::relay::{Mode, Relay};
 use support::slapd::Slapd;
@@ -109,10 +110,6 @@ impl Scene {
             self.milter().log().contains("the directory answers again")
         });
     }
-}
-
-fn from(author: &str) -> Vec<u8> {
-    format!("From: {author}\r\nTo: to@sink.example\r\nSubject: outage\r\n\r\nHello.\r\n").into_bytes()
 }
 
 #[test]

@@ -1,6 +1,11 @@
-//! What was delivered: envelope, header fields in order, bytes.
+//! Messages: what is sent, and what was delivered of it: envelope, header fields in order, bytes.
 
 use super::text::escape;
+
+/// A message of which only the author matters.
+pub(crate) fn from(author: &str) -> Vec<u8> {
+    format!("From: {author}\r\nTo: to@sink.example\r\nSubject: test\r\n\r\nHello.\r\n").into_bytes()
+}
 
 /// A message as a server that Postfix delivered it to got it.
 #[derive(Clone, Eq, PartialEq)]
