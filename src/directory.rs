@@ -87,6 +87,15 @@ pub trait Directory: Send + Sync {
     fn by_dn(&self, dn: &Dn) -> impl Future<Output = Result<Option<Arc<Entry>>, Failure>> + Send;
 }
 
+/// Of those who have a login in one attribute, the only one; none if nobody has it, a failure that names all if several do.
+fn alone<P>(people: &[P], dn: impl Fn(&P) -> &Dn) -> Result<Option<&P>, Failure> {
+    match people {
+        [] => Ok(None),
+        [person] => Ok(Some(person)),
+        several => Err(Failure::AmbiguousLogin(several.iter().map(|person| dn(person).clone()).collect())),
+    }
+}
+
 /// The security groups that `entry` is in, directly or through security groups alone: breadth first, each once,
 /// at most `depth` levels up. `admits` says which may stand on the path (those of the same context). `batch` members
 /// are asked for at a time; asked one by one, each group is told with the group through which it was found.

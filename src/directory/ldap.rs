@@ -21,7 +21,7 @@ use crate::directory::filter::Filter;
 use crate::directory::login::Login;
 use crate::directory::record::{Record, key};
 use crate::directory::schema::{MemberForm, Schema};
-use crate::directory::{Directory, Failure, Groups};
+use crate::directory::{Directory, Failure, Groups, alone};
 use crate::dn::{Dn, fold};
 use crate::grant::Entry;
 
@@ -38,7 +38,7 @@ pub use tls::TlsFilesError;
 
 use connect::Connector;
 use link::Link;
-use search::{ANY, NO_SUCH_OBJECT, shown};
+use search::{ANY, NO_ATTRIBUTES, NO_SUCH_OBJECT, shown};
 
 /// The most searches that wait for their answers. OpenLDAP ends a connection without a login that has more than 100
 /// (slapd-config(5), `olcConnMaxPending`), and stops reading from one on which its answers are not read.
@@ -139,13 +139,8 @@ impl LdapDirectory {
                     .any(|(_, own)| Login::of(own) == *login)
             };
             let people: Vec<_> = records.iter().filter(has).collect();
-            match people.as_slice() {
-                [] => {}
-                [person] => return Ok(Some(self.entry(person, true))),
-                several => {
-                    let names = several.iter().map(|person| person.dn.clone());
-                    return Err(Failure::AmbiguousLogin(names.collect()));
-                }
+            if let Some(person) = alone(&people, |person| &person.dn)? {
+                return Ok(Some(self.entry(person, true)));
             }
         }
         Ok(None)
@@ -168,9 +163,6 @@ impl LdapDirectory {
         Filter::Or(names)
     }
 }
-
-/// RFC 4511 section 4.5.1.8.
-const NO_ATTRIBUTES: &str = "1.1";
 
 /// What searches ask for: all that we read, but members, of which there may be a hundred thousand.
 fn asked_for(schema: &Schema) -> Vec<String> {

@@ -15,7 +15,7 @@ use crate::directory::filter::FilterError;
 use crate::directory::login::Login;
 use crate::directory::record::{Record, key};
 use crate::directory::schema::{MemberName, Schema};
-use crate::directory::{Directory, Failure, Groups};
+use crate::directory::{Directory, Failure, Groups, alone};
 use crate::dn::Dn;
 use crate::grant::Entry;
 
@@ -227,13 +227,8 @@ impl LdifDirectory {
         for index in &self.by_login {
             let people = self.held(index.get(&login).into_iter().flatten()).map(|held| &held.entry);
             let people: Vec<_> = people.filter(|person| is_within(person, base)).collect();
-            match people.as_slice() {
-                [] => {}
-                [person] => return Ok(Some(Arc::clone(person))),
-                several => {
-                    let names = several.iter().map(|person| person.dn.clone());
-                    return Err(Failure::AmbiguousLogin(names.collect()));
-                }
+            if let Some(person) = alone(&people, |person| &person.dn)? {
+                return Ok(Some(Arc::clone(person)));
             }
         }
         Ok(None)

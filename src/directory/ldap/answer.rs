@@ -35,10 +35,9 @@ pub(super) fn from_value(attribute: &str, first: u64) -> String {
 
 /// Reads an entry; none if it has not the form that RFC 4511 gives it.
 pub(super) fn read(entry: StructureTag) -> Option<Answer> {
-    let mut parts = entry.match_id(ENTRY)?.expect_constructed()?.into_iter();
-    let dn = Dn::parse(&text(parts.next()?)?).ok()?;
+    let (dn, attributes) = parts(entry)?;
     let mut answer = Answer { record: Record::new(dn), ranges: Vec::new() };
-    for attribute in parts.next()?.expect_constructed()? {
+    for attribute in attributes {
         read_attribute(attribute, &mut answer)?;
     }
     Some(answer)
@@ -46,9 +45,14 @@ pub(super) fn read(entry: StructureTag) -> Option<Answer> {
 
 /// The name of an entry, and how many attributes came with it, where only their types were asked for.
 pub(super) fn read_types(entry: StructureTag) -> Option<(Dn, usize)> {
+    parts(entry).map(|(dn, attributes)| (dn, attributes.len()))
+}
+
+/// The name of an entry and its attributes.
+fn parts(entry: StructureTag) -> Option<(Dn, Vec<StructureTag>)> {
     let mut parts = entry.match_id(ENTRY)?.expect_constructed()?.into_iter();
     let dn = Dn::parse(&text(parts.next()?)?).ok()?;
-    Some((dn, parts.next()?.expect_constructed()?.len()))
+    Some((dn, parts.next()?.expect_constructed()?))
 }
 
 fn read_attribute(attribute: StructureTag, answer: &mut Answer) -> Option<()> {

@@ -24,6 +24,12 @@ const UNAVAILABLE: u32 = 52;
 /// `(objectClass=*)`: every entry has a class (RFC 4512 section 2.4).
 pub(super) const ANY: &str = "(objectClass=*)";
 
+/// RFC 4511 section 4.5.1.8: entries without attributes.
+pub(super) const NO_ATTRIBUTES: &str = "1.1";
+
+/// What is told of an answer that has not its form.
+pub(super) const UNREADABLE: &str = "an entry that cannot be read";
+
 /// The longest name that is shown of an entry, in octets.
 const MAX_NAME: usize = 400;
 
@@ -113,15 +119,17 @@ impl LdapDirectory {
             NO_SUCH_OBJECT => {
                 Err(self.bad(&format!("there is no {}: {}", shown(base), answer::code(result))))
             }
-            TIME_LIMIT | BUSY | UNAVAILABLE => {
-                Err(Failure::Unavailable(format!("{}: {}", self.server, answer::code(result))))
-            }
+            TIME_LIMIT | BUSY | UNAVAILABLE => Err(self.away(&answer::code(result))),
             _ => Err(self.bad(&answer::code(result))),
         }
     }
 
     pub(super) fn bad(&self, why: &str) -> Failure {
         Failure::BadAnswer(format!("{}: {why}", self.server))
+    }
+
+    pub(super) fn away(&self, why: &str) -> Failure {
+        Failure::Unavailable(format!("{}: {why}", self.server))
     }
 
     /// One search, on another connection if the first breaks under it.
@@ -158,7 +166,7 @@ impl LdapDirectory {
             connection.give_up(Fault::Broken);
             broken = Some(connection);
         }
-        Err(Failure::Unavailable(format!("{}: {why}", self.server)))
+        Err(self.away(&why))
     }
 
     pub(super) fn too_slow(&self) -> Failure {
@@ -180,7 +188,7 @@ async fn search_over(
     let found = ldap.search(place.base.as_str(), place.scope, filter, attributes).await;
     let SearchResult(entries, result) = found.map_err(trouble)?;
     let read = entries.into_iter().map(|entry| answer::read(entry.0)).collect::<Option<Vec<_>>>();
-    Ok((read.ok_or(Trouble::Unusable("an entry that cannot be read"))?, result))
+    Ok((read.ok_or(Trouble::Unusable(UNREADABLE))?, result))
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "all others say that the connection is gone")]

@@ -8,7 +8,7 @@ use tokio::time::{timeout, timeout_at};
 use super::answer::{self, Answer};
 use super::connect::unless_it_panics;
 use super::link::Connection;
-use super::search::{ANY, NO_SUCH_OBJECT, SUCCESS, TIME_LIMIT, Trouble, trouble};
+use super::search::{ANY, NO_ATTRIBUTES, NO_SUCH_OBJECT, SUCCESS, TIME_LIMIT, Trouble, UNREADABLE, trouble};
 use super::{LdapDirectory, Place};
 use crate::directory::Failure;
 use crate::directory::filter::Filter;
@@ -22,9 +22,6 @@ const PAGE: i32 = 500;
 const SIZE_LIMIT: u32 = 4;
 const ADMIN_LIMIT: u32 = 11;
 const NO_ACCESS: u32 = 50;
-
-/// RFC 4511 section 4.5.1.8: no attributes.
-const NAMES_ONLY: &str = "1.1";
 
 /// What is read of each entry.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -102,7 +99,7 @@ impl LdapDirectory {
         });
         let found = timeout_at(self.deadline(), asked).await.map_err(|_| self.too_slow())?;
         let found = found.and_then(|found| found.map_err(|error| error.to_string()));
-        let found = found.map_err(|why| Failure::Unavailable(format!("{}: {why}", self.server)))?;
+        let found = found.map_err(|why| self.away(&why))?;
         if !matches!(found.1.rc, SUCCESS | SIZE_LIMIT | NO_SUCH_OBJECT | NO_ACCESS) {
             self.check(&found.1, &self.base)?;
         }
@@ -119,7 +116,7 @@ impl LdapDirectory {
     ) -> Result<End, Failure> {
         let connection = self.connected().await?;
         let walk = unless_it_panics(self.walk(&connection, &filter.to_string(), wanted, &mut each)).await;
-        walk.unwrap_or_else(|why| Err(Failure::BadAnswer(format!("{}: {why}", self.server))))
+        walk.unwrap_or_else(|why| Err(self.bad(&why)))
     }
 
     async fn walk(
@@ -131,7 +128,7 @@ impl LdapDirectory {
     ) -> Result<End, Failure> {
         let attributes = match wanted {
             Wanted::Values => self.attributes.clone(),
-            Wanted::Names => vec![NAMES_ONLY.to_owned()],
+            Wanted::Names => vec![NO_ATTRIBUTES.to_owned()],
         };
         let adapters: Vec<Box<dyn Adapter<'_, String, Vec<String>>>> =
             vec![Box::new(EntriesOnly::new()), Box::new(PagedResults::new(PAGE))];
@@ -143,8 +140,8 @@ impl LdapDirectory {
         loop {
             let next = timeout(self.timeout, stream.next()).await.map_err(|_| self.too_slow())?;
             let Some(entry) = next.map_err(broken)? else { break };
-            let unreadable = || Failure::BadAnswer(format!("{}: an entry that cannot be read", self.server));
-            let Answer { mut record, ranges } = answer::read(entry.0).ok_or_else(unreadable)?;
+            let read = answer::read(entry.0).ok_or_else(|| self.bad(UNREADABLE));
+            let Answer { mut record, ranges } = read?;
             for range in ranges {
                 self.complete(&mut record, range, self.deadline()).await?;
             }
@@ -163,7 +160,7 @@ impl LdapDirectory {
 
     fn broken(&self, trouble: Trouble) -> Failure {
         match trouble {
-            Trouble::Broken(why) => Failure::Unavailable(format!("{}: {why}", self.server)),
+            Trouble::Broken(why) => self.away(&why),
             Trouble::Unusable(why) => self.bad(why),
         }
     }
