@@ -36,6 +36,17 @@ pub struct Schema {
     pub security_group: Filter,
     /// Which right wins where a principal gives both, unless `policy.prefer` says it.
     pub prefer: Prefer,
+    /// What kind of server has it.
+    pub dialect: Dialect,
+}
+
+/// A kind of server, as far as it must be spoken to in its own way.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum Dialect {
+    /// As RFC 4511 has it; changes are told as RFC 4533 has it.
+    Standard,
+    /// Active Directory (MS-ADTS), Samba's among them.
+    ActiveDirectory,
 }
 
 /// An attribute that holds the members of a group.
@@ -132,6 +143,26 @@ impl Member {
     }
 }
 
+/// How an attribute of grants names a delegate. Text is read by its own form ([`Delegate::parse`]) and written in this one.
+///
+/// [`Delegate::parse`]: crate::grant::Delegate::parse
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum GrantForm {
+    /// By distinguished name.
+    Dn,
+    /// By primary address.
+    Address,
+    /// By login.
+    Login,
+}
+
+impl GrantForm {
+    /// The form that the schema of an attribute gives it; a distinguished name where nothing is known of it.
+    pub fn of(_attribute: &str) -> Self {
+        Self::Dn
+    }
+}
+
 /// RFC 4517 section 3.3.21: `distinguishedName [ SHARP BitString ]`, where a bit string is like `'0101'B`.
 fn has_uid(value: &str) -> bool {
     let is_bits = |text: &str| text.chars().all(|c| matches!(c, '0' | '1'));
@@ -169,6 +200,7 @@ fn delegation() -> Schema {
             ]),
         ]),
         prefer: Prefer::SendOnBehalf,
+        dialect: Dialect::Standard,
     }
 }
 
