@@ -4,6 +4,10 @@ use crate::directory::filter::Filter;
 use crate::dn::{Dn, DnError};
 use crate::policy::Prefer;
 
+mod deputy;
+
+pub use deputy::{Deputy, DeputyError};
+
 /// The names of the presets, as `directory.preset` takes them; the first is the default.
 pub const PRESETS: &[&str] = &["delegation"];
 
