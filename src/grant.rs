@@ -54,6 +54,19 @@ pub enum Delegate {
     Address(Address),
     /// The person with this login.
     Login(String),
+    /// The person with this number, as [`number`] has it.
+    Number(String),
+}
+
+/// A number that stands for a person (`uidNumber`, RFC 2307 section 2.2): digits, here without zeros in front; none if
+/// it is something else.
+pub fn number(text: &str) -> Option<String> {
+    let text = text.trim();
+    let is_number = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    is_number.then(|| match text.trim_start_matches('0') {
+        "" => "0".to_owned(),
+        digits => digits.to_owned(),
+    })
 }
 
 impl Delegate {
@@ -73,6 +86,7 @@ impl Delegate {
             Self::Dn(dn) => *dn == entry.dn,
             Self::Address(address) => entry.primary() == Some(address),
             Self::Login(login) => entry.logins.iter().any(|own| own.eq_ignore_ascii_case(login)),
+            Self::Number(number) => entry.numbers.contains(number),
         }
     }
 }
@@ -83,6 +97,7 @@ impl fmt::Display for Delegate {
             Self::Dn(dn) => write!(f, "{dn}"),
             Self::Address(address) => write!(f, "<{address}>"),
             Self::Login(login) => f.write_str(login),
+            Self::Number(number) => write!(f, "number {number}"),
         }
     }
 }
@@ -109,6 +124,8 @@ pub struct Entry {
     pub aliases: Vec<Address>,
     /// The values of the login attributes, if it is a person; nothing else logs in, or is a member by its login.
     pub logins: Vec<String>,
+    /// The numbers that stand for it in grants, if it is a person.
+    pub numbers: Vec<String>,
     /// `delegationEnabled`, where it says something.
     pub enabled: Option<bool>,
     /// What it grants to others.

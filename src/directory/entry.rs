@@ -8,9 +8,9 @@ use std::str::from_utf8;
 
 use crate::address::{Address, AddressError};
 use crate::directory::record::Record;
-use crate::directory::schema::{MemberError, Schema};
+use crate::directory::schema::{DeputyError, MemberError, Schema};
 use crate::dn::Dn;
-use crate::grant::{Delegate, Entry, Grant, Right};
+use crate::grant::{self, Entry, Grant, Right};
 use crate::reply::{printable, printable_within};
 
 /// A value that is not used.
@@ -35,6 +35,9 @@ pub enum Doubtful {
     /// It should be a boolean.
     #[error("it is neither TRUE nor FALSE")]
     Boolean,
+    /// It should name a deputy.
+    #[error("{0}")]
+    Deputy(#[from] DeputyError),
     /// It should name a member.
     #[error("{0}")]
     Member(#[from] MemberError),
@@ -82,8 +85,9 @@ impl<'a> Reader<'a> {
             mail: self.in_order(&schema.address),
             aliases: self.in_order(&schema.alias),
             logins: if is_person { self.logins() } else { Vec::new() },
+            numbers: if is_person { self.numbers() } else { Vec::new() },
             enabled: self.enabled(),
-            grants: self.grants(),
+            grants: self.grants().into_iter().map(|granted| granted.grant).collect(),
         }
     }
 
@@ -103,10 +107,13 @@ impl<'a> Reader<'a> {
         texts
     }
 
-    /// Notes a value that is not used.
+    /// Notes a value that is not used; once, though one of two rights is read for each of them.
     pub(crate) fn doubt(&mut self, attribute: &str, value: &str, reason: Doubtful) {
         let dn = self.record.dn.clone();
-        self.doubts.push(Doubt { dn, attribute: attribute.to_owned(), value: value.to_owned(), reason });
+        let doubt = Doubt { dn, attribute: attribute.to_owned(), value: value.to_owned(), reason };
+        if !self.doubts.contains(&doubt) {
+            self.doubts.push(doubt);
+        }
     }
 
     fn name(&mut self) -> Option<String> {
@@ -116,6 +123,11 @@ impl<'a> Reader<'a> {
 
     fn logins(&mut self) -> Vec<String> {
         self.texts(&self.schema.login).into_iter().map(|(_, login)| login.to_owned()).collect()
+    }
+
+    fn numbers(&mut self) -> Vec<String> {
+        let schema = self.schema;
+        self.texts(&schema.number).into_iter().filter_map(|(_, text)| grant::number(text)).collect()
     }
 
     /// The addresses in the attributes, the one that is a login too first, then the smallest by bytes: servers give
@@ -160,7 +172,8 @@ impl<'a> Reader<'a> {
         enabled
     }
 
-    fn grants(&mut self) -> Vec<Grant> {
+    /// What the entry grants, each with the value that says so.
+    pub(crate) fn grants(&mut self) -> Vec<Granted<'a>> {
         let schema = self.schema;
         let lists = [
             (Right::SendAs, &schema.send_as),
@@ -169,11 +182,28 @@ impl<'a> Reader<'a> {
         ];
         let mut grants = Vec::new();
         for (right, attributes) in lists {
-            let texts = self.texts(attributes).into_iter();
-            grants.extend(texts.map(|(_, text)| Grant { right, delegate: Delegate::parse(text) }));
+            for (attribute, value) in self.texts(attributes) {
+                match schema.grant_form(attribute).read(right, value) {
+                    Ok(Some(delegate)) => {
+                        grants.push(Granted { attribute, value, grant: Grant { right, delegate } });
+                    }
+                    Ok(None) => {}
+                    Err(error) => self.doubt(attribute, value, error.into()),
+                }
+            }
         }
         grants
     }
+}
+
+/// A grant, and where it stands.
+pub(crate) struct Granted<'a> {
+    /// In this attribute.
+    pub(crate) attribute: &'a str,
+    /// As this value.
+    pub(crate) value: &'a str,
+    /// What it says.
+    pub(crate) grant: Grant,
 }
 
 /// RFC 4517 section 3.3.3, in any case.

@@ -1,21 +1,23 @@
-//! Which attributes and filters say what at a site. Presets are data: one function each, nothing else knows of them.
+//! Which attributes and filters say what at a site. Presets are data (`presets`); nothing else knows of them.
 
 use crate::directory::filter::Filter;
 use crate::dn::{Dn, DnError};
+use crate::grant::{self, Delegate, Right};
 use crate::policy::Prefer;
 
 mod deputy;
+mod presets;
 
 pub use deputy::{Deputy, DeputyError};
-
-/// The names of the presets, as `directory.preset` takes them; the first is the default.
-pub const PRESETS: &[&str] = &["delegation"];
+pub use presets::PRESETS;
 
 /// What is read, where. Each list of attributes is in the order in which they count.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Schema {
     /// What people log in with.
     pub login: Vec<String>,
+    /// Numbers by which grants name people (`uidNumber`, RFC 2307).
+    pub number: Vec<String>,
     /// Addresses of which one is the primary.
     pub address: Vec<String>,
     /// Further addresses.
@@ -97,16 +99,14 @@ pub enum MemberName {
 impl Schema {
     /// The preset of this name, if there is one.
     pub fn preset(name: &str) -> Option<Self> {
-        match name {
-            "delegation" => Some(delegation()),
-            _ => None,
-        }
+        presets::preset(name)
     }
 
     /// Every attribute that is read, once or more.
     pub fn attributes(&self) -> impl Iterator<Item = &str> {
         let lists = [
             &self.login,
+            &self.number,
             &self.address,
             &self.alias,
             &self.display_name,
@@ -117,6 +117,15 @@ impl Schema {
         ];
         let members = self.member.iter().map(|member| &member.attribute);
         lists.into_iter().flatten().chain(members).map(String::as_str)
+    }
+
+    /// The form of the values of an attribute of grants.
+    pub fn grant_form(&self, attribute: &str) -> GrantForm {
+        match self.dialect {
+            Dialect::Standard => GrantForm::of(attribute),
+            // Kopano's attribute too (ldap.cfg(5), `ldap_sendas_attribute_type`).
+            Dialect::ActiveDirectory => GrantForm::Dn,
+        }
     }
 
     /// The filters, each with its name in the configuration.
@@ -147,9 +156,11 @@ impl Member {
     }
 }
 
-/// How an attribute of grants names a delegate. Text is read by its own form ([`Delegate::parse`]) and written in this one.
+/// How an attribute of grants names a delegate: how its values are read ([`GrantForm::read`]), and how a new one is
+/// written.
 ///
-/// [`Delegate::parse`]: crate::grant::Delegate::parse
+/// But for [`GrantForm::Deputy`], text is read by its own form, whatever the attribute: a name, a mail address, or else a
+/// login ([`Delegate::parse`]). [`GrantForm::Number`] makes one difference to that: digits are a number.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum GrantForm {
     /// By distinguished name.
@@ -158,12 +169,38 @@ pub enum GrantForm {
     Address,
     /// By login.
     Login,
+    /// People by number ([`Schema::number`]), groups by distinguished name.
+    Number,
+    /// By distinguished name, in one value with all that the delegate may do ([`Deputy`]). The value grants what it
+    /// says, under whichever right the attribute stands: giving or taking a right changes the delegate's value.
+    Deputy,
 }
 
 impl GrantForm {
-    /// The form that the schema of an attribute gives it; a distinguished name where nothing is known of it.
-    pub fn of(_attribute: &str) -> Self {
-        Self::Dn
+    /// The form that the product gives an attribute; a distinguished name where nothing is known of it.
+    pub fn of(attribute: &str) -> Self {
+        match attribute.to_ascii_lowercase().as_str() {
+            // Kopano's ldap.cfg: `ldap_sendas_attribute_type = text`, and without `ldap_sendas_relation_attribute` the
+            // text is that of `ldap_user_unique_attribute`, uidNumber; kopano4ucs asks for uidNumber by name.
+            "kopanosendasprivilege" | "kopano4ucssendasprivilege" => Self::Number,
+            "oxdeputypermissiongivento" => Self::Deputy,
+            // Kolab 3 writes names into kolabDelegate (kolab-webadmin, kolab_delegation); Kolab 2 wrote addresses.
+            _ => Self::Dn,
+        }
+    }
+
+    /// Whom a value gives `right`; none if it gives it to nobody.
+    pub fn read(self, right: Right, value: &str) -> Result<Option<Delegate>, DeputyError> {
+        match self {
+            Self::Dn | Self::Address | Self::Login => Ok(Some(Delegate::parse(value))),
+            Self::Number => {
+                Ok(Some(grant::number(value).map_or_else(|| Delegate::parse(value), Delegate::Number)))
+            }
+            Self::Deputy => {
+                let deputy = Deputy::parse(value)?;
+                Ok(deputy.has(right).then_some(Delegate::Dn(deputy.dn)))
+            }
+        }
     }
 }
 
@@ -174,81 +211,10 @@ fn has_uid(value: &str) -> bool {
     value.trim_end().rsplit_once('#').is_some_and(|(_, uid)| bits(uid))
 }
 
-/// Our own schema (`contrib/ldap`) over `inetOrgPerson`.
-fn delegation() -> Schema {
-    let class = |name: &str| Filter::equal("objectClass", name);
-    Schema {
-        login: names(&["uid", "mail"]),
-        address: names(&["mail"]),
-        alias: names(&[
-            "delegationAlias",
-            "mailAlternateAddress",
-            "mailLocalAddress",
-            "gosaMailAlternateAddress",
-        ]),
-        display_name: names(&["displayName", "cn"]),
-        send_as: names(&["delegationSendAs"]),
-        send_on_behalf: names(&["delegationSendOnBehalf"]),
-        schedule: names(&["delegationSchedule"]),
-        enabled: names(&["delegationEnabled"]),
-        member: ["member", "uniqueMember", "memberUid"].map(Member::of).into(),
-        // RFC 4519 section 3.12 (with `inetOrgPerson` below it), RFC 4524 section 3.1, RFC 2307.
-        person: Filter::or(["person", "account", "posixAccount"].map(class)),
-        // Whatever has an address owns it: an entry left out here would leave its address to nobody.
-        principal: Filter::present("objectClass"),
-        security_group: Filter::and([
-            Filter::or(["groupOfNames", "groupOfUniqueNames", "posixGroup"].map(class)),
-            Filter::or([
-                Filter::negate(Filter::present("mail")),
-                Filter::equal("delegationSecurityGroup", "TRUE"),
-            ]),
-        ]),
-        prefer: Prefer::SendOnBehalf,
-        dialect: Dialect::Standard,
-    }
-}
-
-fn names(names: &[&str]) -> Vec<String> {
-    names.iter().map(|&name| name.to_owned()).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn presets_by_name() {
-        for name in PRESETS {
-            assert!(Schema::preset(name).is_some(), "{name}");
-        }
-        assert_eq!(Schema::preset("exchange"), None);
-    }
-
-    #[test]
-    fn every_filter_reads_back_and_works_on_a_file() {
-        for schema in PRESETS.iter().filter_map(|name| Schema::preset(name)) {
-            for (name, filter) in schema.filters() {
-                assert_eq!(Filter::parse(&filter.to_string()).as_ref(), Ok(filter), "{name}");
-                assert_eq!(filter.evaluable(), Ok(()), "{name}");
-            }
-        }
-    }
-
-    #[test]
-    fn the_filters_of_delegation() {
-        let schema = Schema::preset("delegation").unwrap();
-        for (filter, text) in [
-            (schema.person, "(|(objectClass=person)(objectClass=account)(objectClass=posixAccount))"),
-            (schema.principal, "(objectClass=*)"),
-            (
-                schema.security_group,
-                "(&(|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames)(objectClass=posixGroup))\
-                   (|(!(mail=*))(delegationSecurityGroup=TRUE)))",
-            ),
-        ] {
-            assert_eq!(filter.to_string(), text);
-        }
-    }
+    use crate::address::Address;
 
     #[test]
     fn members_in_the_form_of_their_attribute() {
@@ -270,5 +236,45 @@ mod tests {
         ] {
             assert_eq!(Member::of(attribute).name(value), name, "{attribute}: {value}");
         }
+    }
+
+    #[test]
+    fn grants_in_the_form_of_their_attribute() {
+        use Right::{Schedule, SendAs, SendOnBehalf};
+        let dn = |text| Ok(Some(Delegate::Dn(Dn::parse(text).unwrap())));
+        let address = |text| Ok(Some(Delegate::Address(Address::parse(text).unwrap())));
+        let login = |text: &str| Ok(Some(Delegate::Login(text.to_owned())));
+        let number = |text: &str| Ok(Some(Delegate::Number(text.to_owned())));
+        for (attribute, right, value, delegate) in [
+            ("delegationSendAs", SendAs, "uid=anna,dc=org", dn("uid=anna,dc=org")),
+            ("delegationSendAs", SendAs, "1001", login("1001")),
+            ("kopanoSendAsPrivilege", SendAs, "1001", number("1001")),
+            ("KOPANOSENDASPRIVILEGE", SendAs, " 01001 ", number("1001")),
+            ("kopano4ucsSendAsPrivilege", SendAs, "0", number("0")),
+            ("kopanoSendAsPrivilege", SendAs, "uid=anna,dc=org", dn("uid=anna,dc=org")),
+            ("kopanoSendAsPrivilege", SendAs, "anna@example.org", address("anna@example.org")),
+            ("kopanoSendAsPrivilege", SendAs, "anna", login("anna")),
+            ("kopanoSendAsPrivilege", SendAs, "1001a", login("1001a")),
+            ("kopanoSendAsPrivilege", SendAs, "\u{661}", login("\u{661}")),
+            ("kolabDelegate", SendOnBehalf, "anna@example.org", address("anna@example.org")),
+            ("kolabDelegate", Schedule, "uid=anna,dc=org", dn("uid=anna,dc=org")),
+            ("oxDeputyPermissionGivenTo", SendOnBehalf, DEPUTY, dn("uid=anna,dc=org")),
+            ("oxDeputyPermissionGivenTo", Schedule, DEPUTY, Ok(None)),
+            ("oxDeputyPermissionGivenTo", SendAs, DEPUTY, Ok(None)),
+            ("oxdeputypermissiongivento", SendOnBehalf, "uid=anna,dc=org", Err(DeputyError::Fields)),
+            ("oxDeputyPermissionGivenTo", SendOnBehalf, "anna@example.org", Err(DeputyError::Fields)),
+        ] {
+            assert_eq!(GrantForm::of(attribute).read(right, value), delegate, "{attribute}: {value}");
+        }
+    }
+
+    const DEPUTY: &str = "uid=anna,dc=org |:$:| 02400 |:$:| 02400 |:$:| 1";
+
+    #[test]
+    fn active_directory_names_by_distinguished_name_alone() {
+        let mut schema = Schema::preset("kopano").unwrap();
+        assert_eq!(schema.grant_form("kopanoSendAsPrivilege"), GrantForm::Number);
+        schema.dialect = Dialect::ActiveDirectory;
+        assert_eq!(schema.grant_form("kopanoSendAsPrivilege"), GrantForm::Dn);
     }
 }

@@ -16,6 +16,7 @@ fn entry(name: &str) -> Arc<Entry> {
         mail: vec![],
         aliases: vec![],
         logins: vec![],
+        numbers: Vec::new(),
         enabled: None,
         grants: vec![],
     })

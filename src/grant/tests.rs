@@ -27,6 +27,7 @@ fn person(name: &str) -> Entry {
         mail: vec![address(&format!("{login}@example.org"))],
         aliases: Vec::new(),
         logins: vec![login.to_owned()],
+        numbers: Vec::new(),
         enabled: None,
         grants: Vec::new(),
     }

@@ -23,6 +23,7 @@ fn entry(name: &str, grants: &[(Right, &str)]) -> Entry {
         mail: vec![address(&format!("{name}@example.org"))],
         aliases: vec![],
         logins: vec![name.to_owned()],
+        numbers: Vec::new(),
         enabled: None,
         grants: grants.iter().map(grant).collect(),
     }

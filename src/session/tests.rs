@@ -45,6 +45,7 @@ fn entry(name: &str, delegate: Option<&str>) -> Entry {
         mail: vec![Address::parse(&format!("{name}@example.org")).unwrap()],
         aliases: vec![],
         logins: vec![name.into()],
+        numbers: Vec::new(),
         enabled: None,
         grants: delegate.into_iter().map(grant).collect(),
     }

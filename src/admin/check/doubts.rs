@@ -38,6 +38,7 @@ enum Kind {
     Nobody,
     NoDelegate,
     OtherContext,
+    Several,
     NoAddress,
     Disabled,
 }
@@ -65,6 +66,7 @@ impl Kind {
                 "it grants nothing; name people or security groups: a distribution list is never a delegate"
             }
             Self::OtherContext => "it grants nothing: grants never cross contexts; remove it",
+            Self::Several => "it counts for each of them; name the one who is meant by the entry's name",
             Self::NoAddress => "its messages are refused, for Sender cannot be written; give it an address",
             Self::Disabled => "it grants nothing; enable delegation there, or remove it",
         }
@@ -80,6 +82,7 @@ pub(super) struct Survey<'a> {
     /// By the values of each login attribute.
     by_login: Vec<Index>,
     by_address: Index,
+    by_number: Index,
     grants: Vec<Granted>,
     /// The attributes that matter most of which no entry had a value so far.
     missing: Vec<&'a str>,
@@ -158,6 +161,7 @@ impl<'a> Survey<'a> {
             by_dn: HashMap::new(),
             by_login: vec![Index::new(); schema.login.len()],
             by_address: Index::new(),
+            by_number: Index::new(),
             grants: Vec::new(),
             missing: principal_attributes(schema),
             doubts: BTreeMap::new(),
@@ -202,6 +206,7 @@ impl<'a> Survey<'a> {
                 point(index, key(&Login::of(login)), number);
             }
         }
+        entry.numbers.iter().for_each(|own| point(&mut self.by_number, own, number));
         self.see_grants(&mut reader, &entry, number);
         see_members(schema, &mut reader);
         self.see_doubts(reader.into_doubts());

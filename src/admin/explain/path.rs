@@ -137,6 +137,8 @@ impl<'a, D: Directory> Explainer<'a, D> {
                 !self.site.lookup.directory.by_address(std::slice::from_ref(address), None).await?.is_empty()
             }
             Delegate::Login(login) => self.site.lookup.directory.by_login(login, None).await?.is_some(),
+            // Nobody is looked up by number.
+            Delegate::Number(_) => true,
         };
         let reason = if exists {
             "it names neither the submitter nor a security group that the submitter is in"

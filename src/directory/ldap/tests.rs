@@ -82,6 +82,7 @@ fn member(name: &str, logins: &[&str]) -> Entry {
         mail: vec![],
         aliases: vec![],
         logins: logins.iter().map(|&login| login.to_owned()).collect(),
+        numbers: Vec::new(),
         enabled: None,
         grants: vec![],
     }

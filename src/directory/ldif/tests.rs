@@ -249,6 +249,7 @@ fn an_entry_from_its_attributes() {
         mail: vec![address("bea@example.org")],
         aliases: vec![address("b1@example.org"), address("b2@example.org")],
         logins: vec!["bea".to_owned(), "bea@example.org".to_owned()],
+        numbers: Vec::new(),
         enabled: Some(true),
         grants: vec![
             grant(Right::SendAs, Delegate::Dn(dn("uid=anna,dc=org"))),

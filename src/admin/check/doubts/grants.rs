@@ -1,11 +1,11 @@
 //! Grants that grant nothing.
 
-use super::{Granted, Kind, Seen, Survey, key, named};
+use super::{Granted, Kind, Seen, Survey, key, listed, named};
 use crate::admin::explain::says;
-use crate::directory::entry::Reader;
+use crate::directory::entry::{self, Reader};
 use crate::directory::login::Login;
 use crate::dn::Dn;
-use crate::grant::{Delegate, Entry, Right};
+use crate::grant::{Delegate, Entry, Grant, Right};
 
 use super::super::report::quoted;
 
@@ -15,26 +15,17 @@ impl<'a> Survey<'a> {
     where
         'a: 's,
     {
-        let schema = self.schema;
-        let lists = [
-            (Right::SendAs, &schema.send_as),
-            (Right::SendOnBehalf, &schema.send_on_behalf),
-            (Right::Schedule, &schema.schedule),
-        ];
-        for (right, attributes) in lists {
-            let (enabled, scope) = self.rules.enabled(entry);
-            let disabled = (right.needs_enabled() && !enabled).then(|| says(scope));
-            for (attribute, value) in reader.texts(attributes) {
-                let delegate = Delegate::parse(value);
-                if delegate.names(entry) {
-                    let text =
-                        format!("{} names {}, the entry itself", of(&entry.dn, attribute), quoted(value));
-                    self.doubt(Kind::Itself, text);
-                    continue;
-                }
-                let (attribute, value) = (attribute.to_owned(), value.to_owned());
-                self.grants.push(Granted { principal: number, right, attribute, value, delegate, disabled });
+        let (enabled, scope) = self.rules.enabled(entry);
+        for value in reader.grants() {
+            let entry::Granted { attribute, value, grant: Grant { right, delegate } } = value;
+            if delegate.names(entry) {
+                let text = format!("{} names {}, the entry itself", of(&entry.dn, attribute), quoted(value));
+                self.doubt(Kind::Itself, text);
+                continue;
             }
+            let disabled = (right.needs_enabled() && !enabled).then(|| says(scope));
+            let (attribute, value) = (attribute.to_owned(), value.to_owned());
+            self.grants.push(Granted { principal: number, right, attribute, value, delegate, disabled });
         }
     }
 
@@ -58,6 +49,11 @@ impl<'a> Survey<'a> {
             (Kind::NoDelegate, "which is neither a person nor a security group".to_owned())
         } else if near.is_empty() {
             (Kind::OtherContext, "who is in another context, or in none".to_owned())
+        } else if near.len() > 1 {
+            (
+                Kind::Several,
+                format!("which is {}", listed(near.iter().map(|entry| super::named(&entry.dn)).collect())),
+            )
         } else if grant.right != Right::SendAs
             && near.iter().all(|entry| entry.is.person && entry.primary.is_none())
         {
@@ -81,6 +77,9 @@ impl<'a> Survey<'a> {
                 let login = Login::of(login);
                 let holders = self.by_login.iter().filter_map(|index| index.get(key(&login))).flatten();
                 self.those(holders, |entry| entry.is.person)
+            }
+            Delegate::Number(number) => {
+                self.those(self.by_number.get(number.as_str()).into_iter().flatten(), |entry| entry.is.person)
             }
         };
         numbers.into_iter().filter_map(|number| self.entries.get(number)).collect()

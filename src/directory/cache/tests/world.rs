@@ -171,6 +171,7 @@ fn entry(version: u64) -> Arc<Entry> {
         mail: vec![],
         aliases: vec![],
         logins: vec![],
+        numbers: Vec::new(),
         enabled: None,
         grants: vec![],
     })

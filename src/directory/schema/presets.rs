@@ -1,0 +1,170 @@
+//! The presets: what each product calls the things that are read. One function for each, data alone.
+//!
+//! Names, syntaxes and forms of values are those of the products' published schemas and configurations, named at each.
+
+use super::{Dialect, Member, Schema};
+use crate::directory::filter::Filter;
+use crate::policy::Prefer;
+
+/// The names of the presets, as `directory.preset` takes them; the first is the default.
+pub const PRESETS: &[&str] = &["delegation", "kopano", "kolab", "univention"];
+
+/// The preset of this name, if there is one.
+pub(super) fn preset(name: &str) -> Option<Schema> {
+    match name {
+        "delegation" => Some(delegation()),
+        "kopano" => Some(kopano()),
+        "kolab" => Some(kolab()),
+        "univention" => Some(univention()),
+        _ => None,
+    }
+}
+
+/// Our own schema (`contrib/ldap`) over `inetOrgPerson`.
+fn delegation() -> Schema {
+    Schema {
+        login: names(&["uid", "mail"]),
+        number: Vec::new(),
+        address: names(&["mail"]),
+        alias: names(&[
+            "delegationAlias",
+            "mailAlternateAddress",
+            "mailLocalAddress",
+            "gosaMailAlternateAddress",
+        ]),
+        display_name: names(&["displayName", "cn"]),
+        send_as: names(&["delegationSendAs"]),
+        send_on_behalf: names(&["delegationSendOnBehalf"]),
+        schedule: names(&["delegationSchedule"]),
+        enabled: names(&["delegationEnabled"]),
+        member: ["member", "uniqueMember", "memberUid"].map(Member::of).into(),
+        person: people(),
+        // Whatever has an address owns it: an entry left out here would leave its address to nobody.
+        principal: Filter::present("objectClass"),
+        security_group: Filter::and([
+            Filter::or(["groupOfNames", "groupOfUniqueNames", "posixGroup"].map(class)),
+            Filter::or([
+                Filter::negate(Filter::present("mail")),
+                Filter::equal("delegationSecurityGroup", "TRUE"),
+            ]),
+        ]),
+        prefer: Prefer::SendOnBehalf,
+        dialect: Dialect::Standard,
+    }
+}
+
+/// Kopano Core on OpenLDAP: `installer/ldap/kopano.schema`, and the defaults of `ldap.cfg`. What people grant themselves
+/// Kopano keeps in its own store, so that is read from our schema.
+fn kopano() -> Schema {
+    Schema {
+        number: names(&["uidNumber"]),
+        alias: names(&["kopanoAliases"]),
+        send_as: names(&["kopanoSendAsPrivilege"]),
+        member: ["member", "memberUid"].map(Member::of).into(),
+        // A shared store does not log in (`ldap_nonactive_attribute`).
+        person: Filter::and([people(), Filter::negate(Filter::equal("kopanoSharedStoreOnly", "1"))]),
+        security_group: Filter::and([class("kopano-group"), Filter::equal("kopanoSecurityGroup", "1")]),
+        ..delegation()
+    }
+}
+
+/// Kolab 3, and Kolab 2 as far as it is the same: `kolab3.schema`. A delegate of Kolab sends on behalf, invitations
+/// included.
+fn kolab() -> Schema {
+    Schema {
+        login: names(&["uid", "mail", "alias"]),
+        alias: names(&["alias"]),
+        send_on_behalf: names(&["kolabDelegate"]),
+        schedule: names(&["kolabDelegate"]),
+        member: vec![Member::of("uniqueMember")],
+        security_group: Filter::and([
+            class("groupOfUniqueNames"),
+            Filter::negate(class("kolabGroupOfUniqueNames")),
+        ]),
+        ..delegation()
+    }
+}
+
+/// Univention Corporate Server with the connector for OX App Suite or Kopano: `univention-ldap` (`mail.schema`,
+/// `user.schema`), `ox-connector`, `kopano4ucs` (`kopano4ucsSendAsPrivilege` in its management, `kopanoSendAsPrivilege`
+/// in its schema).
+fn univention() -> Schema {
+    Schema {
+        login: names(&["uid", "mailPrimaryAddress"]),
+        number: names(&["uidNumber"]),
+        address: names(&["mailPrimaryAddress"]),
+        alias: names(&["mailAlternativeAddress"]),
+        send_as: names(&["kopano4ucsSendAsPrivilege", "kopanoSendAsPrivilege"]),
+        send_on_behalf: names(&["oxDeputyPermissionGivenTo"]),
+        schedule: names(&["oxDeputyPermissionGivenTo"]),
+        member: ["uniqueMember", "memberUid"].map(Member::of).into(),
+        security_group: Filter::and([
+            class("univentionGroup"),
+            Filter::negate(Filter::present("mailPrimaryAddress")),
+        ]),
+        ..delegation()
+    }
+}
+
+/// RFC 4519 section 3.12 (with `inetOrgPerson` below it), RFC 4524 section 3.1, RFC 2307.
+fn people() -> Filter {
+    Filter::or(["person", "account", "posixAccount"].map(class))
+}
+
+fn class(name: &str) -> Filter {
+    Filter::equal("objectClass", name)
+}
+
+fn names(names: &[&str]) -> Vec<String> {
+    names.iter().map(|&name| name.to_owned()).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn presets_by_name() {
+        for name in PRESETS {
+            assert!(preset(name).is_some(), "{name}");
+        }
+        assert_eq!(preset("exchange"), None);
+    }
+
+    #[test]
+    fn every_filter_reads_back_and_works_on_a_file() {
+        for schema in PRESETS.iter().filter_map(|name| preset(name)) {
+            for (name, filter) in schema.filters() {
+                assert_eq!(Filter::parse(&filter.to_string()).as_ref(), Ok(filter), "{name}");
+                assert_eq!(filter.evaluable(), Ok(()), "{name}");
+            }
+        }
+    }
+
+    #[test]
+    fn the_filters_of_delegation() {
+        let schema = preset("delegation").unwrap();
+        for (filter, text) in [
+            (schema.person, "(|(objectClass=person)(objectClass=account)(objectClass=posixAccount))"),
+            (schema.principal, "(objectClass=*)"),
+            (
+                schema.security_group,
+                "(&(|(objectClass=groupOfNames)(objectClass=groupOfUniqueNames)(objectClass=posixGroup))\
+                   (|(!(mail=*))(delegationSecurityGroup=TRUE)))",
+            ),
+        ] {
+            assert_eq!(filter.to_string(), text);
+        }
+    }
+
+    #[test]
+    fn security_groups_of_the_products() {
+        for (name, text) in [
+            ("kopano", "(&(objectClass=kopano-group)(kopanoSecurityGroup=1))"),
+            ("kolab", "(&(objectClass=groupOfUniqueNames)(!(objectClass=kolabGroupOfUniqueNames)))"),
+            ("univention", "(&(objectClass=univentionGroup)(!(mailPrimaryAddress=*)))"),
+        ] {
+            assert_eq!(preset(name).unwrap().security_group.to_string(), text);
+        }
+    }
+}
