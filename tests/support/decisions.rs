@@ -18,16 +18,16 @@ const REST: &[u8] = b"To: to@sink.example\r\nSubject: decisions\r\n\r\nHello.\r\
 /// People and groups, as a file and on a server.
 pub(crate) struct Company {
     /// In `tests/fixtures`.
-    pub(crate) file: &'static str,
+    pub(crate) file: String,
     /// Has the same entries.
     pub(crate) server: Slapd,
 }
 
 impl Company {
     /// Loads a file of `tests/fixtures` into a server, too, with these options besides.
-    pub(crate) fn of(file: &'static str, options: &[&str]) -> Self {
+    pub(crate) fn of(file: &str, options: &[&str]) -> Self {
         let ldif = Slapd::ldif(&format!("tests/fixtures/{file}"));
-        Self { file, server: Slapd::start(&[&[ldif.as_str()], options].concat()) }
+        Self { file: file.to_owned(), server: Slapd::start(&[&[ldif.as_str()], options].concat()) }
     }
 
     /// Sends every message of the table past a milter with these lines of configuration: once with the file as its
@@ -36,7 +36,7 @@ impl Company {
         let rows: Vec<_> = table.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
         assert!(!rows.is_empty());
         let mail = mail_system();
-        let setup = || Setup::unix(&mail.milter_socket(), self.file).knobs(knobs);
+        let setup = || Setup::unix(&mail.milter_socket(), &self.file).knobs(knobs);
         for (directory, setup) in [("a file", setup()), ("a server", setup().server(&self.server))] {
             let _milter = setup.start();
             let wrong: Vec<_> = rows.iter().filter_map(|row| Row::parse(row).differs(&mail)).collect();
