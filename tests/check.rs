@@ -297,6 +297,105 @@ fn attributes_and_classes_that_the_server_does_not_know() {
     }
 }
 
+/// The directories of tests/presets.rs: a preset, whether the server has the product's schema, the status, and what is
+/// found of the schema.
+const PRODUCTS: &[(&str, bool, i32, &[&str])] = &[
+    ("kopano", true, 0, &["ok schema: "]),
+    (
+        "kopano",
+        false,
+        2,
+        &[
+            "note schema: the server does not know the attribute kopanoAliases",
+            "error schema: the server does not know the attribute kopanoSendAsPrivilege (directory.attributes.send_as): nobody can grant send-as; load the schema that has it, or name another one in directory.attributes.send_as; directory.attributes.send_as = [] does without it",
+            "warning schema: the server does not know kopanoSharedStoreOnly: the part of directory.filters.person never matches",
+            "warning schema: the server does not know kopanoSecurityGroup: the part of directory.filters.security_group never",
+            "warning schema: the server does not know the class kopano-group, which directory.filters.security_group names",
+        ],
+    ),
+    ("kolab", true, 0, &["ok schema: "]),
+    (
+        "kolab",
+        false,
+        2,
+        &[
+            "note schema: the server does not know the attribute alias (directory.attributes.login)",
+            "note schema: the server does not know the attribute alias (directory.attributes.alias)",
+            "error schema: the server does not know the attribute kolabDelegate (directory.attributes.send_on_behalf): nobody can grant send-on-behalf; load the schema that has it",
+            "warning schema: the server does not know the attribute kolabDelegate (directory.attributes.schedule): nobody can grant schedule",
+            "note schema: the server does not know the class kolabGroupOfUniqueNames",
+        ],
+    ),
+    (
+        "univention",
+        true,
+        0,
+        &["note schema: the server does not know the attribute kopano4ucsSendAsPrivilege"],
+    ),
+    (
+        "univention",
+        false,
+        2,
+        &[
+            "note schema: the server does not know the attribute mailPrimaryAddress (directory.attributes.login)",
+            "error schema: the server does not know the attribute mailPrimaryAddress (directory.attributes.address): nobody has an address",
+            "note schema: the server does not know the attribute mailAlternativeAddress",
+            "error schema: the server does not know the attribute kopano4ucsSendAsPrivilege",
+            "error schema: the server does not know the attribute kopanoSendAsPrivilege",
+            "error schema: the server does not know the attribute oxDeputyPermissionGivenTo (directory.attributes.send_on_behalf)",
+            "warning schema: the server does not know the attribute oxDeputyPermissionGivenTo (directory.attributes.schedule)",
+            "warning schema: the server does not know mailPrimaryAddress: the part of directory.filters.security_group",
+            "warning schema: the server does not know the class univentionGroup",
+        ],
+    ),
+];
+
+#[test]
+fn presets_with_the_schema_of_the_product_and_without() {
+    let site = Site::new();
+    for (preset, has_schema, status, expected) in PRODUCTS {
+        let path = |end: &str| support::project("tests/fixtures/presets").join(format!("{preset}.{end}"));
+        let schema = format!("--schema={}", path("schema.ldif").display());
+        let ldif = std::fs::read_to_string(path("ldif")).unwrap();
+        let slapd = if *has_schema { slapd(&[&schema], &ldif) } else { slapd(&[], GOOD) };
+        let preset = format!("preset = \"{preset}\"");
+        let (code, found) = found(&site.with_slapd(&slapd, &slapd.uri("ldap"), &preset, ""));
+        let of_schema: Vec<_> = found.into_iter().filter(|(_, about, _)| about == "schema").collect();
+        let said = |(level, about, text): &Finding| format!("{level} {about}: {text}");
+        let as_expected = of_schema.len() == expected.len()
+            && of_schema.iter().zip(*expected).all(|(finding, start)| said(finding).starts_with(start));
+        assert!(as_expected && code == *status, "{preset}: {code} {of_schema:#?}");
+    }
+}
+
+/// Who is named by a number that two people have, or by a login.
+#[test]
+fn grants_that_several_share() {
+    let site = Site::new();
+    let person = |name: &str, lines: &str| {
+        format!(
+            "dn: uid={name}\nobjectClass: posixAccount\nobjectClass: kopano-user\nuid: {name}\nmail: {name}@x.example\n{lines}\n"
+        )
+    };
+    let ldif = person("a", "uidNumber: 7\n")
+        + &person("b", "uidNumber: 007\n")
+        + &person(
+            "boss",
+            "uidNumber: 8\nkopanoSendAsPrivilege: 7\nkopanoSendAsPrivilege: 9\nkopanoSendAsPrivilege: 8\n",
+        );
+    let file = site.files.write("directory.ldif", ldif);
+    let directory = format!("urls = [\"file:{}\"]\npreset = \"kopano\"", file.display());
+    finds(
+        &site.configuration(&directory, "[delegation]\nenabled = true"),
+        0,
+        &[
+            "warning entries: kopanoSendAsPrivilege of \"uid=boss\" names \"8\", the entry itself",
+            "warning entries: kopanoSendAsPrivilege of \"uid=boss\" names \"9\", who is not in the directory",
+            "warning entries: kopanoSendAsPrivilege of \"uid=boss\" names \"7\", which is \"uid=a\" and \"uid=b\"; it counts for each",
+        ],
+    );
+}
+
 /// Without the rules of `contrib/ldap`: the account sees what Debian lets everybody see.
 #[test]
 fn what_the_account_may_see() {

@@ -106,6 +106,11 @@ impl<'a> Listed<'a> {
         Self { key, attributes: attributes.iter().map(String::as_str).collect(), without, weight }
     }
 
+    /// Whether a site can do without: a product may be there without another that grants.
+    fn may_be_empty(&self) -> bool {
+        !matches!(self.key, "login" | "address")
+    }
+
     fn check(&self, known: &Known, report: &mut Report) -> bool {
         let is_unknown = |attribute: &&str| known.attribute(attribute).is_none();
         let unknown: Vec<_> = self.attributes.iter().copied().filter(is_unknown).collect();
@@ -114,7 +119,10 @@ impl<'a> Listed<'a> {
             let what =
                 format!("the server does not know the attribute {attribute} (directory.attributes.{key})");
             let all = unknown.len() == self.attributes.len();
-            let advice = remedy(attribute, &format!("directory.attributes.{key}"));
+            let mut advice = remedy(attribute, &format!("directory.attributes.{key}"));
+            if self.may_be_empty() {
+                advice.push_str(&format!("; directory.attributes.{key} = [] does without it"));
+            }
             match self.weight {
                 Weight::Needed if all => report.error(SCHEMA, format!("{what}: {without}"), Some(&advice)),
                 Weight::Missed if all => report.warning(SCHEMA, format!("{what}: {without}"), &advice),
