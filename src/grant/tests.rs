@@ -142,6 +142,40 @@ fn whom_a_delegate_names() {
 }
 
 #[test]
+fn a_number_is_no_login() {
+    let numbers = |own: &[&str], logins: &[&str]| {
+        let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
+        Entry { numbers: texts(own), logins: texts(logins), ..person("anna") }
+    };
+    let named = |text| Delegate::Number(number(text).unwrap());
+    for (delegate, entry, names) in [
+        (named("1001"), numbers(&["1001"], &["anna"]), true),
+        (named("01001"), numbers(&["1001"], &["anna"]), true),
+        (named("1001"), numbers(&["1002"], &["1001"]), false),
+        (named("1001"), numbers(&[], &["1001", "1001@example.org"]), false),
+        (named("100"), numbers(&["1001"], &["anna"]), false),
+        (Delegate::parse("1001"), numbers(&["1001"], &["anna"]), false),
+        (Delegate::parse("1001"), numbers(&["1002"], &["1001"]), true),
+    ] {
+        assert_eq!(delegate.names(&entry), names, "{delegate:?} {entry:?}");
+    }
+    for (text, digits) in [
+        ("1001", Some("1001")),
+        (" 007 ", Some("7")),
+        ("0", Some("0")),
+        ("000", Some("0")),
+        ("", None),
+        ("-1", None),
+        ("+1", None),
+        ("1 2", None),
+        ("1001\u{661}", None),
+        ("0x10", None),
+    ] {
+        assert_eq!(number(text).as_deref(), digits, "{text:?}");
+    }
+}
+
+#[test]
 fn the_most_specific_context_is_the_place() {
     let rules = in_contexts(&["dc=org", "ou=acme,dc=org", "ou=sub,ou=acme,dc=org"]);
     for (name, place) in [

@@ -308,6 +308,31 @@ fn doubtful_values_are_left_out_and_told() {
     );
 }
 
+/// What each product says in its own way becomes the same kind of grant; what is malformed is told once.
+#[test]
+fn grants_of_the_products() {
+    let univention = Schema::preset("univention").unwrap();
+    let text = "dn: uid=bea\nobjectClass: posixAccount\nuid: bea\nuidNumber: 0042\nmailPrimaryAddress: b@example.org\n\
+                mail: boss@example.org\nkopanoSendAsPrivilege: 1001\noxDeputyPermissionGivenTo: uid=anna\n\
+                oxDeputyPermissionGivenTo: uid=carl |:$:| 02400 |:$:| 02440 |:$:| 1\n\n\
+                dn: cn=printer\nobjectClass: device\ncn: printer\nuidNumber: 42\n";
+    let directory = LdifDirectory::parse(Path::new("x"), text.as_bytes(), &univention, None).unwrap();
+    let entry = |name| now(directory.by_dn(&dn(name))).unwrap().unwrap();
+    let carl = || Delegate::Dn(dn("uid=carl"));
+    let grants = [
+        Grant { right: Right::SendAs, delegate: Delegate::Number("1001".to_owned()) },
+        Grant { right: Right::SendOnBehalf, delegate: carl() },
+        Grant { right: Right::Schedule, delegate: carl() },
+    ];
+    assert_eq!(entry("uid=bea").grants, grants);
+    assert_eq!(entry("uid=bea").mail, [address("b@example.org")]);
+    assert_eq!(entry("uid=bea").numbers, ["42"]);
+    // Only people are named by number.
+    assert_eq!(entry("cn=printer").numbers, [""; 0]);
+    let [doubt] = directory.doubtful() else { panic!("{:?}", directory.doubtful()) };
+    assert_eq!((doubt.attribute.as_str(), doubt.value.as_str()), ("oxDeputyPermissionGivenTo", "uid=anna"));
+}
+
 #[test]
 fn by_login() {
     let directory = directory(
