@@ -66,7 +66,10 @@ pub(super) fn check(schema: &Schema, known: &Known, base: &Dn, databases: &[Reco
             level: Level::Warning,
             about: INDEXES,
             text: format!("each question reads every entry: there is no index of {}", missing.join(", ")),
-            advice: Some("add them; the changes are below, and in contrib/ldap/indexes.ldif".to_owned()),
+            advice: Some(
+                "add them; the changes are below, and for our own schema in contrib/ldap/indexes.ldif"
+                    .to_owned(),
+            ),
             ldif: Some(additions(&database.dn, &missing)),
         });
     }
