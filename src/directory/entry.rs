@@ -3,6 +3,7 @@
 //! A value that cannot be used (an address that is none) is left out, so that one mistake does not take a person's
 //! other rights away, and told as a [`Doubt`].
 
+use std::collections::HashSet;
 use std::fmt;
 use std::str::from_utf8;
 
@@ -107,13 +108,10 @@ impl<'a> Reader<'a> {
         texts
     }
 
-    /// Notes a value that is not used; once, though one of two rights is read for each of them.
+    /// Notes a value that is not used.
     pub(crate) fn doubt(&mut self, attribute: &str, value: &str, reason: Doubtful) {
         let dn = self.record.dn.clone();
-        let doubt = Doubt { dn, attribute: attribute.to_owned(), value: value.to_owned(), reason };
-        if !self.doubts.contains(&doubt) {
-            self.doubts.push(doubt);
-        }
+        self.doubts.push(Doubt { dn, attribute: attribute.to_owned(), value: value.to_owned(), reason });
     }
 
     fn name(&mut self) -> Option<String> {
@@ -181,6 +179,8 @@ impl<'a> Reader<'a> {
             (Right::Schedule, &schema.schedule),
         ];
         let mut grants = Vec::new();
+        // A value of two rights is read for each, and told once.
+        let mut malformed = HashSet::new();
         for (right, attributes) in lists {
             for (attribute, value) in self.texts(attributes) {
                 match schema.grant_form(attribute).read(right, value) {
@@ -188,7 +188,10 @@ impl<'a> Reader<'a> {
                         grants.push(Granted { attribute, value, grant: Grant { right, delegate } });
                     }
                     Ok(None) => {}
-                    Err(error) => self.doubt(attribute, value, error.into()),
+                    Err(error) if malformed.insert((attribute, value)) => {
+                        self.doubt(attribute, value, error.into());
+                    }
+                    Err(_) => {}
                 }
             }
         }
