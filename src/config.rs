@@ -112,8 +112,7 @@ impl Config {
         let base = file.parent().unwrap_or(Path::new(""));
         let directory = directory::read(&root.table("directory"), base);
         let rules = rules::read(root, directory.as_ref());
-        let source = directory.as_ref().map(|directory| &directory.source);
-        let cache = cache::read(&root.table("cache"), source);
+        let cache = cache::read(&root.table("cache"));
         let config = Self {
             listen: listen::read(root),
             unauthenticated: root.choice("unauthenticated", &rules::CHOICES).unwrap_or(Choice::Accept),

@@ -222,6 +222,7 @@ const CHANGES: &[Change] = &[
     ("domain_aliases.\"Example.NET\"", r#""Example.ORG""#, |c| forms(c, "a@example.net") == ["a@example.net", "a@example.org"]),
     ("log.format", r#""json""#, |c| c.log.format == LogFormat::Json),
     ("log.format", r#""journald""#, |c| c.log.format == LogFormat::Journald),
+    ("cache.watch", "false", |c| !c.cache.watch),
     ("log.level", r#""error""#, |c| c.log.level == Level::Error),
     ("log.level", r#""warn""#, |c| c.log.level == Level::Warn),
     ("log.level", r#""debug""#, |c| c.log.level == Level::Debug),
@@ -233,8 +234,6 @@ const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("directory.preset", r#""delegation""#),
     ("directory.start_tls", "false"),
     ("directory.allow_plaintext", "false"),
-    ("cache.watch", "false"),
-    // A file is read once: there is nothing to watch.
     ("cache.watch", "true"),
     ("policy.on_behalf_display", r#""none""#),
     ("denied.action", r#""reject""#),
@@ -308,7 +307,13 @@ fn the_smallest_file_has_the_defaults() {
     assert_eq!(config.directory.realms, [""; 0]);
     assert_eq!(Some(config.directory.schema), Schema::preset("delegation"));
     let (minute, hour) = (Duration::from_secs(60), Duration::from_secs(3_600));
-    let cache = CacheConfig { ttl: 5 * minute, negative_ttl: minute / 2, stale: hour, capacity: 100_000 };
+    let cache = CacheConfig {
+        ttl: 5 * minute,
+        negative_ttl: minute / 2,
+        stale: hour,
+        capacity: 100_000,
+        watch: true,
+    };
     assert_eq!(config.cache, cache);
     assert_eq!((config.mode, config.contact.as_str()), (Mode::Enforce, ""));
     assert_eq!((config.log.format, config.log.level), (LogFormat::Text, Level::Info));
@@ -467,7 +472,8 @@ fn server(lines: &str) -> Server {
 
 fn server_of(text: &str) -> Server {
     match config(text).directory.source {
-        Source::Server(server) => server,
+        Source::Servers(mut servers) if servers.len() == 1 => servers.remove(0),
+        Source::Servers(servers) => panic!("{text}: {servers:?}"),
         Source::File(file) => panic!("{text}: {}", file.display()),
     }
 }

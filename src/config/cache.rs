@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use super::directory::Source;
-use super::fault::Fault;
 use super::table::Table;
 use super::value::{NEGATIVE_TTL, STALE, TTL};
 
@@ -18,6 +16,8 @@ pub struct CacheConfig {
     pub stale: Duration,
     /// `cache.capacity`: how many answers are kept; at least one.
     pub capacity: u64,
+    /// `cache.watch`: whether the server is asked to tell of changes.
+    pub watch: bool,
 }
 
 impl Default for CacheConfig {
@@ -27,23 +27,19 @@ impl Default for CacheConfig {
             negative_ttl: Duration::from_secs(30),
             stale: Duration::from_secs(60 * 60),
             capacity: 100_000,
+            watch: true,
         }
     }
 }
 
-/// `source` is none if it was wrong: what depends on it is then not checked.
-pub(super) fn read(table: &Table<'_>, source: Option<&Source>) -> CacheConfig {
+pub(super) fn read(table: &Table<'_>) -> CacheConfig {
     let default = CacheConfig::default();
-    let watch = table.flag("watch") == Some(true);
-    if watch && matches!(source, Some(Source::Server(_))) {
-        let what = "asking the server to tell of changes is".to_owned();
-        table.complain("watch", Fault::NotYet { what, instead: "allowed is false" });
-    }
     let capacity = table.number("capacity", 1..=100_000_000).and_then(|capacity| capacity.try_into().ok());
     CacheConfig {
         ttl: table.text("ttl", &TTL).unwrap_or(default.ttl),
         negative_ttl: table.text("negative_ttl", &NEGATIVE_TTL).unwrap_or(default.negative_ttl),
         stale: table.text("stale", &STALE).unwrap_or(default.stale),
         capacity: capacity.unwrap_or(default.capacity),
+        watch: table.flag("watch").unwrap_or(default.watch),
     }
 }

@@ -31,8 +31,8 @@ pub struct DirectoryConfig {
 pub enum Source {
     /// One LDIF file (RFC 2849); it was there and readable when the configuration was read.
     File(PathBuf),
-    /// An LDAP server.
-    Server(Server),
+    /// LDAP servers with the same entries, in the order in which they are tried; at least one.
+    Servers(Vec<Server>),
 }
 
 /// The preset without which none is named.
@@ -42,7 +42,7 @@ const DEFAULT_PRESET: &str = "delegation";
 const PROMISED_PRESETS: [&str; 1] = ["active-directory"];
 
 /// What `directory.urls` may be, in words that follow "allowed".
-const ONE_SOURCE: &str = r#"is one file, ["file:directory.ldif"], or one server, ["ldap://127.0.0.1:389"]"#;
+const ONE_SOURCE: &str = r#"is one file, ["file:directory.ldif"], or servers in the order in which they are tried, ["ldap://127.0.0.1:389"]"#;
 
 /// Groups in groups in groups end somewhere.
 const GROUP_DEPTH: usize = 16;
@@ -57,19 +57,19 @@ pub(super) fn read(table: &Table<'_>, start: &Path) -> Option<DirectoryConfig> {
     Some(DirectoryConfig { source: source?, base_dn, schema: schema?, group_depth, realms })
 }
 
-/// The one file or server that `directory.urls` names, if it can be read.
+/// What `directory.urls` names, if it can be read.
 fn source(table: &Table<'_>, start: &Path) -> Option<Source> {
     let keys = Keys::read(table);
     if !table.has("urls") {
         table.complain("urls", Fault::Missing { allowed: ONE_SOURCE.to_owned() });
     }
-    match one(table.whole_list("urls", &URL)?) {
-        Ok(Location::File(path)) => {
+    match named(table.whole_list("urls", &URL)?) {
+        Ok(Named::File(path)) => {
             keys.refuse(table);
             let file = readable(start.join(path)).map_err(|fault| table.complain("urls", fault));
             file.ok().map(Source::File)
         }
-        Ok(server) => Reader { table, keys: &keys, start }.server(server).map(Source::Server),
+        Ok(Named::Servers(hosts)) => Reader { table, keys: &keys, start }.servers(hosts).map(Source::Servers),
         Err(fault) => {
             table.complain("urls", fault);
             None
@@ -77,20 +77,24 @@ fn source(table: &Table<'_>, start: &Path) -> Option<Source> {
     }
 }
 
-fn one(mut locations: Vec<Location>) -> Result<Location, Fault> {
-    let count = locations.len();
-    let files = locations.iter().filter(|location| matches!(location, Location::File(_))).count();
-    let (found, because) = match (locations.pop(), count) {
-        (Some(location), 1) => return Ok(location),
-        (None, _) => ("an empty list".to_owned(), None),
-        (Some(_), _) if files == 0 => {
-            let what = "failing over to another server is".to_owned();
-            return Err(Fault::NotYet {
-                what,
-                instead: r#"allowed is one server: ["ldap://127.0.0.1:389"]"#,
-            });
+/// What a list of locations amounts to.
+enum Named {
+    File(String),
+    Servers(Vec<Location>),
+}
+
+fn named(mut locations: Vec<Location>) -> Result<Named, Fault> {
+    let is_file = |location: &Location| matches!(location, Location::File(_));
+    let twice =
+        locations.iter().enumerate().any(|(i, one)| locations.iter().skip(i + 1).any(|two| one == two));
+    let (found, because) = match locations.as_mut_slice() {
+        [] => ("an empty list".to_owned(), None),
+        [Location::File(path)] => return Ok(Named::File(std::mem::take(path))),
+        several if several.iter().any(is_file) => {
+            (format!("a list of {}", several.len()), Some("a file is alone".to_owned()))
         }
-        (Some(_), _) => (format!("a list of {count}"), Some("a file is alone".to_owned())),
+        _ if twice => ("a server that is there twice".to_owned(), Some("each is tried once".to_owned())),
+        _ => return Ok(Named::Servers(locations)),
     };
     Err(Fault::NotAllowed { found, because, allowed: ONE_SOURCE.to_owned() })
 }

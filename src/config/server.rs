@@ -22,7 +22,7 @@ pub struct Server {
     pub transport: Transport,
     /// `directory.bind` with `bind_dn` and `bind_password_file`.
     pub bind: Bind,
-    /// `directory.timeout`: for one question, connecting included.
+    /// `directory.timeout`: for one question, connecting and failing over included.
     pub timeout: Duration,
 }
 
@@ -204,38 +204,40 @@ pub(super) struct Reader<'r, 'd> {
 }
 
 impl Reader<'_, '_> {
-    /// None: something is wrong, which was noted.
-    pub(super) fn server(&self, location: Location) -> Option<Server> {
+    /// The servers at these locations. None: something is wrong, which was noted.
+    pub(super) fn servers(&self, locations: Vec<Location>) -> Option<Vec<Server>> {
         if !self.table.has("base_dn") {
             self.table.complain("base_dn", Fault::Missing { allowed: format!("are {}", DN.allowed) });
         }
-        let transport = self.transport(location)?;
-        self.refuse_numbered(&transport);
-        let bind = self.bind(&transport);
-        Some(Server { bind: bind?, transport, timeout: self.keys.timeout.unwrap_or(DEFAULT_TIMEOUT) })
+        self.refuse_unused(&locations);
+        let tls = if locations.iter().any(|location| self.has_tls(location)) { self.tls() } else { None };
+        let transports = locations.into_iter().map(|location| self.transport(location, tls.as_ref()));
+        let transports = transports.collect::<Option<Vec<_>>>()?;
+        transports.iter().for_each(|transport| self.refuse_numbered(transport));
+        let bind = self.bind(&transports)?;
+        let timeout = self.keys.timeout.unwrap_or(DEFAULT_TIMEOUT);
+        let server = |transport| Server { transport, bind: bind.clone(), timeout };
+        Some(transports.into_iter().map(server).collect())
     }
 
-    fn transport(&self, location: Location) -> Option<Transport> {
+    fn has_tls(&self, location: &Location) -> bool {
+        match location {
+            Location::File(_) | Location::Ldapi { .. } => false,
+            Location::Ldap { .. } => self.keys.start_tls,
+            Location::Ldaps { .. } => true,
+        }
+    }
+
+    /// None: it has TLS, and whom to trust cannot be read.
+    fn transport(&self, location: Location, tls: Option<&TlsFiles>) -> Option<Transport> {
         match location {
             Location::File(_) => None,
             Location::Ldap { host, port } if self.keys.start_tls => {
-                Some(Transport::StartTls { host, port, tls: self.tls()? })
+                Some(Transport::StartTls { host, port, tls: tls?.clone() })
             }
-            Location::Ldap { host, port } => {
-                let remedy = "remove it, or use ldaps:// or start_tls = true";
-                Some(self.without_tls(Transport::Plain { host, port }, remedy))
-            }
-            Location::Ldaps { host, port } => {
-                let tls = self.tls();
-                let transport = Transport::Ldaps { host, port, tls: tls? };
-                self.refuse_start_tls(&transport);
-                Some(transport)
-            }
-            Location::Ldapi { path } => {
-                let transport = Transport::Ldapi { path };
-                self.refuse_start_tls(&transport);
-                Some(self.without_tls(transport, "remove it"))
-            }
+            Location::Ldap { host, port } => Some(Transport::Plain { host, port }),
+            Location::Ldaps { host, port } => Some(Transport::Ldaps { host, port, tls: tls?.clone() }),
+            Location::Ldapi { path } => Some(Transport::Ldapi { path }),
         }
     }
 
@@ -248,21 +250,26 @@ impl Reader<'_, '_> {
         }
     }
 
-    fn refuse_start_tls(&self, transport: &Transport) {
-        if self.keys.start_tls {
-            let what = format!("it is for ldap://, and directory.urls names {}", named(transport));
+    /// Refuses keys that none of the servers has a use for.
+    fn refuse_unused(&self, locations: &[Location]) {
+        let Some(first) = locations.first().map(name) else { return };
+        let is_ldap = |location: &Location| matches!(location, Location::Ldap { .. });
+        if self.keys.start_tls && !locations.iter().any(is_ldap) {
+            let what = format!("it is for ldap://, and directory.urls names {first}");
             contradict(self.table, "start_tls", &what, "remove it");
         }
-    }
-
-    /// Refuses the files of TLS.
-    fn without_tls(&self, transport: Transport, remedy: &'static str) -> Transport {
+        if locations.iter().any(|location| self.has_tls(location)) {
+            return;
+        }
+        let remedy = if locations.iter().any(is_ldap) {
+            "remove it, or use ldaps:// or start_tls = true"
+        } else {
+            "remove it"
+        };
         let files = ["ca_file", "client_cert_file", "client_key_file"];
         for key in files.iter().filter(|key| self.table.has(key)) {
-            let what = format!("it is for TLS, and {} is without", named(&transport));
-            contradict(self.table, key, &what, remedy);
+            contradict(self.table, key, &format!("it is for TLS, and {first} is without"), remedy);
         }
-        transport
     }
 
     fn tls(&self) -> Option<TlsFiles> {
@@ -280,21 +287,21 @@ impl Reader<'_, '_> {
         Some(TlsFiles { ca_file: ca_file?, client })
     }
 
-    fn bind(&self, transport: &Transport) -> Option<Bind> {
+    fn bind(&self, transports: &[Transport]) -> Option<Bind> {
         match self.keys.bind {
-            Some(Method::External) => Some(self.external(transport)),
+            Some(Method::External) => Some(self.external(transports)),
             // What it should have been is not known, so nothing can contradict it.
             None if self.table.has("bind") => None,
-            Some(Method::Simple) | None => self.simple(transport),
+            Some(Method::Simple) | None => self.simple(transports),
         }
     }
 
-    fn external(&self, transport: &Transport) -> Bind {
+    fn external(&self, transports: &[Transport]) -> Bind {
         for key in ["bind_dn", "bind_password_file"].iter().filter(|key| self.table.has(key)) {
             let what = "it is for bind = \"simple\", and bind is \"external\", which has no name or password";
             contradict(self.table, key, what, "remove it");
         }
-        let proven = match transport {
+        let proves = |transport: &Transport| match transport {
             // Half a pair was noted.
             Transport::StartTls { .. } | Transport::Ldaps { .. } => {
                 self.table.has("client_cert_file") || self.table.has("client_key_file")
@@ -302,23 +309,24 @@ impl Reader<'_, '_> {
             Transport::Ldapi { .. } => true,
             Transport::Plain { .. } => false,
         };
-        if !proven {
-            let what = format!("nothing proves to {} who \"external\" is", named(transport));
+        if let Some(unproven) = transports.iter().find(|transport| !proves(transport)) {
+            let what = format!("nothing proves to {} who \"external\" is", named(unproven));
             let remedy = "use ldapi://, or TLS with client_cert_file and client_key_file";
             contradict(self.table, "bind", &what, remedy);
         }
         Bind::External
     }
 
-    fn simple(&self, transport: &Transport) -> Option<Bind> {
+    fn simple(&self, transports: &[Transport]) -> Option<Bind> {
         let remedy = "give both, or none of them to log in anonymously";
         if !self.pair("bind_dn", "bind_password_file", remedy) {
             // Half a pair was noted.
             return Some(Bind::Anonymous);
         }
-        let is_plain = matches!(transport, Transport::Plain { .. });
-        if is_plain && !transport.is_local() && !self.keys.allow_plaintext {
-            let what = format!("the password would go to {} without TLS", named(transport));
+        let tells =
+            |transport: &&Transport| matches!(transport, Transport::Plain { .. }) && !transport.is_local();
+        if let Some(open) = transports.iter().find(tells).filter(|_| !self.keys.allow_plaintext) {
+            let what = format!("the password would go to {} without TLS", named(open));
             let remedy = "use ldaps://, or start_tls = true, or allow it with allow_plaintext = true";
             contradict(self.table, "bind_password_file", &what, remedy);
         }
@@ -349,6 +357,20 @@ impl Reader<'_, '_> {
 /// The server as messages show it.
 fn named(transport: &Transport) -> String {
     quoted(&transport.to_string())
+}
+
+/// The same for one that is not yet a transport: TLS shows in its scheme, or not at all.
+fn name(location: &Location) -> String {
+    let shown = match location.clone() {
+        Location::File(path) => return quoted(&path),
+        Location::Ldap { host, port } => Transport::Plain { host, port },
+        Location::Ldaps { host, port } => {
+            let tls = TlsFiles { ca_file: PathBuf::new(), client: None };
+            Transport::Ldaps { host, port, tls }
+        }
+        Location::Ldapi { path } => Transport::Ldapi { path },
+    };
+    named(&shown)
 }
 
 fn contradict(table: &Table<'_>, key: &str, what: &str, remedy: &'static str) {
