@@ -14,6 +14,7 @@ use crate::grant::{Entry, Membership};
 use crate::reply::printable_within;
 
 pub mod cache;
+pub mod changes;
 pub mod entry;
 pub mod filter;
 pub mod ldap;
@@ -22,6 +23,7 @@ pub mod login;
 pub mod lookup;
 pub mod record;
 pub mod schema;
+pub mod watch;
 
 /// The most members that one question names: it bounds the size of a filter.
 pub const MEMBERS_A_SEARCH: usize = 200;

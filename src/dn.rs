@@ -47,6 +47,11 @@ impl Dn {
         self.rdns.len()
     }
 
+    /// What its parent hashes as, without the cost of making it; none of the root.
+    pub(crate) fn hashable_parent(&self) -> Option<impl Hash + '_> {
+        self.rdns.get(1..)
+    }
+
     /// The name as it was written.
     pub fn as_str(&self) -> &str {
         &self.text

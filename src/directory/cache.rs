@@ -8,7 +8,8 @@
 //! 3. Where the load fails since the directory is away, an answer of at most `stale` serves; else the failure is the
 //!    answer, also for who asks within the next second. A failure is never remembered as an absence.
 //!
-//! Nobody who asks after an invalidation gets an answer whose load began before it: see [`epoch`].
+//! Nobody who asks after an invalidation, or after a change that the directory has told, gets an answer whose load
+//! began before it and that it touches: see [`Changes`].
 
 use std::borrow::Cow;
 use std::fmt;
@@ -19,20 +20,20 @@ use tokio::sync::Semaphore;
 
 use crate::address::Address;
 use crate::directory::Failure;
-use crate::directory::lookup::{Holders, Lookup};
-use crate::grant::Person;
+use crate::directory::changes::{Changes, Name};
+use crate::directory::login::Login;
+use crate::directory::lookup::{Forms, Holders, Lookup};
+use crate::grant::{Entry, Person};
 
-mod epoch;
 mod loads;
 mod shelf;
 mod status;
 mod store;
 
-use epoch::Epochs;
 use shelf::Shelf;
 pub use status::Counts;
 use status::{Counters, Outage};
-use store::{Answer, Store};
+use store::{Answer, Asked, Store};
 
 /// The most loads ahead of expiry that are under way: they are in no hurry, and messages ask over the same connection.
 const MOST_REFRESHES: usize = 16;
@@ -68,18 +69,19 @@ struct Inner<L> {
 #[derive(Clone)]
 struct Common {
     settings: CacheSettings,
-    epochs: Arc<Epochs>,
+    changes: Arc<Changes>,
     counters: Arc<Counters>,
     outage: Arc<Outage>,
     refreshes: Arc<Semaphore>,
 }
 
 impl<L: Lookup + 'static> Cache<L> {
-    /// Remembers what `lookup` answers from now on.
-    pub fn new(lookup: L, settings: CacheSettings) -> Self {
-        let common = Common::new(settings);
-        let people = Store::new(settings, Arc::clone(&common.epochs));
-        let holders = Store::new(settings, Arc::clone(&common.epochs));
+    /// Remembers what `lookup` answers from now on, under these forms, until `changes` say otherwise.
+    pub fn new(lookup: L, settings: CacheSettings, forms: Forms, changes: Arc<Changes>) -> Self {
+        let forms = Arc::new(forms);
+        let people = Store::new(settings, Arc::clone(&forms), Arc::clone(&changes));
+        let holders = Store::new(settings, forms, Arc::clone(&changes));
+        let common = Common::new(settings, changes);
         Self::with(lookup, common, people.into(), holders.into())
     }
 
@@ -98,14 +100,19 @@ impl<L: Lookup + 'static> Cache<L> {
 
     /// From now on everything is asked for anew, and what is remembered serves only while the directory is away.
     pub fn expire_all(&self) {
-        self.0.common.epochs.expire();
+        self.0.common.changes.expire();
     }
 
     /// Nothing of what is remembered serves any more.
     pub fn forget_all(&self) {
-        self.0.common.epochs.forget();
+        self.0.common.changes.forget();
         self.0.people.store.clear();
         self.0.holders.store.clear();
+    }
+
+    /// What invalidates the answers.
+    pub fn changes(&self) -> &Arc<Changes> {
+        &self.0.common.changes
     }
 
     /// The counts so far.
@@ -127,9 +134,9 @@ impl<L: Lookup + 'static> Cache<L> {
 }
 
 impl Common {
-    fn new(settings: CacheSettings) -> Self {
-        let (epochs, counters, outage) = (Arc::default(), Arc::default(), Arc::default());
-        Self { settings, epochs, counters, outage, refreshes: Arc::new(Semaphore::new(MOST_REFRESHES)) }
+    fn new(settings: CacheSettings, changes: Arc<Changes>) -> Self {
+        let (counters, outage) = (Arc::default(), Arc::default());
+        Self { settings, changes, counters, outage, refreshes: Arc::new(Semaphore::new(MOST_REFRESHES)) }
     }
 }
 
@@ -161,15 +168,31 @@ fn folded(login: &str) -> Cow<'_, str> {
     }
 }
 
+impl Asked for String {
+    fn names(&self, forms: &Forms) -> Vec<Name> {
+        vec![Name::Login(Login::of(forms.login(self)))]
+    }
+}
+
+impl Asked for Address {
+    fn names(&self, forms: &Forms) -> Vec<Name> {
+        forms.addresses.candidates(self).into_iter().map(Name::Address).collect()
+    }
+}
+
 impl Answer for Option<Person> {
-    fn is_absence(&self) -> bool {
-        self.is_none()
+    const NAMES_GROUPS: bool = true;
+
+    fn entries(&self) -> &[Arc<Entry>] {
+        self.as_ref().map_or(&[], |person| std::slice::from_ref(&person.entry))
     }
 }
 
 impl Answer for Holders {
-    fn is_absence(&self) -> bool {
-        self.is_empty()
+    const NAMES_GROUPS: bool = false;
+
+    fn entries(&self) -> &[Arc<Entry>] {
+        self
     }
 }
 

@@ -23,15 +23,33 @@ pub trait Lookup: Send + Sync {
     fn owners(&self, address: &Address) -> impl Future<Output = Result<Holders, Failure>> + Send;
 }
 
+/// Under which names logins and addresses are looked up.
+#[derive(Clone, Debug, Default, Eq, PartialEq)]
+pub struct Forms {
+    /// `directory.realms`
+    pub realms: Vec<String>,
+    /// The forms of addresses: `policy.recipient_delimiter` and `[domain_aliases]`.
+    pub addresses: AddressRules,
+}
+
+impl Forms {
+    /// The login without its realm, if that is listed.
+    pub fn login<'a>(&self, login: &'a str) -> &'a str {
+        let listed = |realm: &str| self.realms.iter().any(|own| own.eq_ignore_ascii_case(realm));
+        match login.rsplit_once('@') {
+            Some((name, realm)) if listed(realm) => name,
+            Some(_) | None => login,
+        }
+    }
+}
+
 /// What the configuration says of looking up.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct LookupRules {
-    /// `directory.realms`
-    pub realms: Vec<String>,
+    /// The names that are looked up.
+    pub forms: Forms,
     /// `directory.group_depth`
     pub group_depth: usize,
-    /// The forms of addresses: `policy.recipient_delimiter` and `[domain_aliases]`.
-    pub addresses: AddressRules,
     /// The subtrees: `[[context]]`.
     pub grants: GrantRules,
 }
@@ -50,7 +68,7 @@ impl<D: Directory> Lookup for Resolver<D> {
     }
 
     async fn owners(&self, address: &Address) -> Result<Holders, Failure> {
-        let forms = self.rules.addresses.candidates(address);
+        let forms = self.rules.forms.addresses.candidates(address);
         if forms.is_empty() {
             return Ok(Holders::default());
         }
@@ -78,11 +96,7 @@ impl<D: Directory> Resolver<D> {
     async fn entry(&self, login: &str) -> Result<Option<Arc<Entry>>, Failure> {
         let realm = login.rsplit_once('@');
         let base = realm.and_then(|(_, realm)| self.rules.grants.base_for(realm));
-        let listed = |realm: &str| self.rules.realms.iter().any(|own| own.eq_ignore_ascii_case(realm));
-        let name = match realm {
-            Some((name, realm)) if listed(realm) => name,
-            Some(_) | None => login,
-        };
+        let name = self.rules.forms.login(login);
         if name.is_empty() {
             return Ok(None);
         }

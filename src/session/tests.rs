@@ -3,7 +3,7 @@
 use super::*;
 use crate::address::Address;
 use crate::config::Accounts;
-use crate::directory::lookup::{LookupRules, Resolver};
+use crate::directory::lookup::{Forms, LookupRules, Resolver};
 use crate::directory::{Directory, Groups};
 use crate::dn::Dn;
 use crate::grant::{Account, Delegate, Entry, Grant, Right};
@@ -74,9 +74,8 @@ fn site(directed: Directed, mode: Mode) -> Site<Found> {
         Account { login: "watched".into(), may_send: vec![], envelope: vec![], mode: Some(Mode::Observe) };
     let rules = policy::tests::rules();
     let lookup = LookupRules {
-        realms: vec![],
+        forms: Forms { realms: vec![], addresses: rules.addresses.clone() },
         group_depth: 16,
-        addresses: rules.addresses.clone(),
         grants: rules.grants.clone(),
     };
     Site {

@@ -6,7 +6,6 @@
 
 use std::collections::HashMap;
 use std::future::Future;
-use std::hash::Hash;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -18,10 +17,10 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use super::Common;
-use super::epoch::{Stamp, Standing};
 use super::status::Counters;
-use super::store::{Answer, Store};
+use super::store::{Answer, Asked, Store};
 use crate::directory::Failure;
+use crate::directory::changes::Stamp;
 
 /// How long the failure of a load is the answer to its question.
 pub(super) const BACK_OFF: Duration = Duration::from_secs(1);
@@ -74,7 +73,7 @@ struct Failed {
     until: Instant,
 }
 
-impl<K: Clone + Hash + Eq + Send + Sync + 'static, V: Answer> Loads<K, V> {
+impl<K: Asked + Clone, V: Answer> Loads<K, V> {
     /// No load yet; they will fill `store`.
     pub(super) fn new(store: Arc<Store<K, V>>, common: Arc<Common>) -> Self {
         let failed = moka::sync::Cache::builder().max_capacity(MOST_FAILURES).time_to_live(BACK_OFF).build();
@@ -134,7 +133,7 @@ impl<K: Clone + Hash + Eq + Send + Sync + 'static, V: Answer> Loads<K, V> {
     where
         R: Future<Output = Result<V, Failure>> + Send + 'static,
     {
-        let stamp = self.desk.common.epochs.stamp();
+        let stamp = self.desk.common.changes.stamp();
         let (tell, answer) = oneshot::channel();
         let answer = answer.shared();
         table.last += 1;
@@ -157,7 +156,7 @@ impl<K: Clone + Hash + Eq + Send + Sync + 'static, V: Answer> Loads<K, V> {
     }
 }
 
-impl<K: Hash + Eq + Send + Sync + 'static, V: Answer> Desk<K, V> {
+impl<K: Asked, V: Answer> Desk<K, V> {
     fn table(&self) -> MutexGuard<'_, Table<K, V>> {
         // A panic under the lock may lose a load, which the next question begins again.
         self.table.lock().unwrap_or_else(PoisonError::into_inner)
@@ -166,13 +165,13 @@ impl<K: Hash + Eq + Send + Sync + 'static, V: Answer> Desk<K, V> {
     /// The load under way, if whoever asks now may have its answer.
     fn joinable(&self, table: &Table<K, V>, key: &K) -> Option<Waiting<V>> {
         let load = table.under_way.get(key)?;
-        let current = self.common.epochs.standing(&load.stamp) == Standing::Current;
-        current.then(|| load.answer.clone())
+        // What it will be about is not known yet: any change may touch it.
+        self.common.changes.is_latest(&load.stamp).then(|| load.answer.clone())
     }
 
     fn failure(&self, key: &K, now: Instant) -> Option<Failure> {
         let Failed { failure, stamp, until } = self.failed.get(key)?;
-        (now < until && self.common.epochs.standing(&stamp) == Standing::Current).then_some(failure)
+        (now < until && self.common.changes.is_latest(&stamp)).then_some(failure)
     }
 
     fn end(&self, key: K, number: u64, stamp: Stamp, brought: Result<V, Failure>) {

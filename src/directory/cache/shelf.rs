@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::Common;
 use super::loads::{Loads, Next};
 use super::status::Counters;
-use super::store::{Answer, Store};
+use super::store::{Answer, Asked, Store};
 use crate::directory::Failure;
 
 /// Answers one kind of question.
@@ -20,7 +20,7 @@ pub(super) struct Shelf<K, V> {
     common: Arc<Common>,
 }
 
-impl<K: Clone + Hash + Eq + Send + Sync + 'static, V: Answer> Shelf<K, V> {
+impl<K: Asked + Clone, V: Answer> Shelf<K, V> {
     /// Answers from `store`, which other shelves may fill too.
     pub(super) fn new(store: Arc<Store<K, V>>, common: Arc<Common>) -> Self {
         Self { loads: Loads::new(Arc::clone(&store), Arc::clone(&common)), store, common }

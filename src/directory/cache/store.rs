@@ -3,21 +3,33 @@
 use std::borrow::Borrow;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::AtomicU64;
+use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::CacheSettings;
-use super::epoch::{Epochs, Stamp, Standing};
+use crate::directory::changes::{Changes, Name, NameHash, Stamp, Standing};
+use crate::directory::lookup::Forms;
+use crate::grant::Entry;
 
 /// After a refresh was begun for an answer, none is for this long: it is under way, or it failed.
 const REFRESH_AGAIN: Duration = Duration::from_secs(1);
 
+/// What can be asked.
+pub(super) trait Asked: Hash + Eq + Send + Sync + 'static {
+    /// The names that are looked up for it: an entry that gets one of them changes the answer.
+    fn names(&self, forms: &Forms) -> Vec<Name>;
+}
+
 /// What can be remembered.
 pub(super) trait Answer: Clone + Send + Sync + 'static {
-    /// Whether it says that there is nothing.
-    fn is_absence(&self) -> bool;
+    /// Whether it says which groups somebody is in.
+    const NAMES_GROUPS: bool;
+
+    /// The entries that it was made of; none: it says that there is nothing.
+    fn entries(&self) -> &[Arc<Entry>];
 }
 
 /// An answer with its age.
@@ -25,6 +37,10 @@ pub(super) struct Held<V> {
     /// The answer.
     pub(super) value: V,
     stamp: Stamp,
+    /// The number of the last change that is known not to have touched it.
+    checked: AtomicU64,
+    /// What it is about.
+    names: Box<[NameHash]>,
     /// How long after its load it is fresh.
     life: Duration,
     /// From which age on, in milliseconds, somebody who uses it has it loaded again.
@@ -39,19 +55,21 @@ pub(super) struct Held<V> {
 pub(super) struct Store<K, V> {
     found: moka::sync::Cache<K, Arc<Held<V>>>,
     absent: moka::sync::Cache<K, Arc<Held<V>>>,
-    epochs: Arc<Epochs>,
+    changes: Arc<Changes>,
+    forms: Arc<Forms>,
     settings: CacheSettings,
     /// Spreads the refreshes of keys that were loaded at the same time.
     spread: RandomState,
 }
 
-impl<K: Hash + Eq + Send + Sync + 'static, V: Answer> Store<K, V> {
+impl<K: Asked, V: Answer> Store<K, V> {
     /// Nothing is remembered yet.
-    pub(super) fn new(settings: CacheSettings, epochs: Arc<Epochs>) -> Self {
+    pub(super) fn new(settings: CacheSettings, forms: Arc<Forms>, changes: Arc<Changes>) -> Self {
         Self {
             found: bounded(settings.capacity, settings.ttl.max(settings.stale)),
             absent: bounded(settings.capacity.div_ceil(10), settings.negative_ttl),
-            epochs,
+            changes,
+            forms,
             settings,
             spread: RandomState::new(),
         }
@@ -66,7 +84,24 @@ impl<K: Hash + Eq + Send + Sync + 'static, V: Answer> Store<K, V> {
         [&self.found, &self.absent]
             .into_iter()
             .filter_map(|answers| answers.get(asked))
-            .find(|held| held.age(now) < held.life && self.epochs.standing(&held.stamp) == Standing::Current)
+            .find(|held| held.age(now) < held.life && self.is_current(held))
+    }
+
+    fn is_current(&self, held: &Held<V>) -> bool {
+        match self.standing(held) {
+            Standing::Current => true,
+            Standing::Untouched(last) => {
+                held.checked.fetch_max(last, SeqCst);
+                true
+            }
+            Standing::Due | Standing::Forgotten => false,
+        }
+    }
+
+    fn standing(&self, held: &Held<V>) -> Standing {
+        let stamp = held.stamp.checked(held.checked.load(SeqCst));
+        let in_groups = V::NAMES_GROUPS && !held.value.entries().is_empty();
+        self.changes.standing(&stamp, &held.names, in_groups)
     }
 
     /// The answer for the time in which the directory gives none. Never an absence.
@@ -78,13 +113,18 @@ impl<K: Hash + Eq + Send + Sync + 'static, V: Answer> Store<K, V> {
         let held = self.found.get(asked)?;
         let serves = !self.settings.stale.is_zero()
             && held.age(now) <= self.settings.stale
-            && self.epochs.standing(&held.stamp) != Standing::Forgotten;
+            && self.standing(&held) != Standing::Forgotten;
         serves.then(|| held.value.clone())
     }
 
-    /// Remembers what a load has brought that began at `stamp`, in place of what was there.
+    /// Remembers what a load has brought that began at `stamp`, in place of what was there, unless that is younger: two
+    /// caches may fill one store.
     pub(super) fn put(&self, key: K, value: V, stamp: Stamp) {
-        if !value.is_absence() {
+        let mut there = [&self.found, &self.absent].into_iter().filter_map(|answers| answers.get(&key));
+        if there.any(|held| held.stamp.at > stamp.at) {
+            return;
+        }
+        if !value.entries().is_empty() {
             self.absent.invalidate(&key);
             let held = self.held(&key, value, stamp, self.settings.ttl);
             return self.found.insert(key, held);
@@ -120,7 +160,11 @@ impl<K: Hash + Eq + Send + Sync + 'static, V: Answer> Store<K, V> {
         // After six to seven eighths of its life.
         let jitter = self.spread.hash_one(key) % 128;
         let refresh = millis(life).saturating_mul(6 * 128 + jitter) / (8 * 128);
-        Arc::new(Held { value, stamp, life, refresh: AtomicU64::new(refresh) })
+        let entries = value.entries().iter().map(|entry| Name::Entry(entry.dn.clone()));
+        let names = key.names(&self.forms).into_iter().chain(entries);
+        let names = names.map(|name| self.changes.hash(&name)).collect();
+        let (checked, refresh) = (AtomicU64::new(stamp.last()), AtomicU64::new(refresh));
+        Arc::new(Held { value, stamp, checked, names, life, refresh })
     }
 }
 

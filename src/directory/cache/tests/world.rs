@@ -11,7 +11,7 @@ use tokio::sync::watch;
 use crate::address::Address;
 use crate::directory::Failure;
 use crate::directory::cache::{Cache, CacheSettings};
-use crate::directory::lookup::{Holders, Lookup};
+use crate::directory::lookup::{Forms, Holders, Lookup};
 use crate::dn::Dn;
 use crate::grant::{Entry, Person};
 
@@ -84,7 +84,7 @@ impl World {
     }
 
     pub(super) fn cache(self: &Arc<Self>, settings: CacheSettings) -> Cache<Fake> {
-        Cache::new(self.lookup(), settings)
+        Cache::new(self.lookup(), settings, Forms::default(), Arc::default())
     }
 
     pub(super) fn lookup(self: &Arc<Self>) -> Fake {
