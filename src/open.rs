@@ -1,5 +1,6 @@
 //! The wiring: from a configuration to whoever answers its questions. The only place that names the adapters.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,9 +9,10 @@ use tracing::warn;
 use crate::address::{Address, AddressRules};
 use crate::config::{CacheConfig, Config, DirectoryConfig, Server, Source};
 use crate::directory::cache::{Cache, CacheSettings};
+use crate::directory::changes::Changes;
 use crate::directory::ldap::{LdapDirectory, TlsFilesError};
 use crate::directory::ldif::{LdifDirectory, LdifError};
-use crate::directory::lookup::{Holders, Lookup, LookupRules, Resolver};
+use crate::directory::lookup::{Forms, Holders, Lookup, LookupRules, Resolver};
 use crate::directory::{Directory, Failure, Groups};
 use crate::dn::Dn;
 use crate::grant::{Entry, Person};
@@ -73,31 +75,39 @@ impl Shape {
 /// The directory's file, or what is needed to speak to its server, cannot be used. A server that is away is no error.
 pub fn site(config: Config, before: Option<&Site<Answers>>) -> Result<Site<Answers>, OpenError> {
     let rules = lookup_rules(&config);
-    let answers = match backend(&config)? {
-        Backend::File(directory) => Answers::File(Box::new(Resolver::new(directory, rules))),
-        Backend::Server(directory) => {
-            remembering(Resolver::new(directory, rules), &config, before.map(|site| &site.lookup))
-        }
+    let answers = match &config.directory.source {
+        Source::File(named) => Answers::File(Box::new(Resolver::new(file(named, &config)?, rules))),
+        Source::Servers(named) => remembering(named, rules, &config, before.map(|site| &site.lookup))?,
     };
     Ok(Site::new(config, answers))
 }
 
-fn remembering(resolver: Resolver<LdapDirectory>, config: &Config, before: Option<&Answers>) -> Answers {
+fn remembering(
+    servers: &[Server],
+    rules: LookupRules,
+    config: &Config,
+    before: Option<&Answers>,
+) -> Result<Answers, OpenError> {
     let shape = Shape::of(config);
-    let cache = match before {
-        Some(Answers::Server(cache, same)) if **same == shape => Cache::over(resolver, cache),
-        Some(Answers::Server(..) | Answers::File(_)) | None => Cache::new(resolver, settings(config)),
+    let old = match before {
+        Some(Answers::Server(cache, same)) if **same == shape => Some(cache),
+        Some(Answers::Server(..) | Answers::File(_)) | None => None,
     };
-    Answers::Server(cache, Box::new(shape))
+    let changes = old.map_or_else(Arc::default, |cache| Arc::clone(cache.changes()));
+    let forms = rules.forms.clone();
+    let directory = connected(servers, config, Arc::clone(&changes), config.cache.watch)?;
+    let resolver = Resolver::new(directory, rules);
+    let cache = match old {
+        Some(old) => Cache::over(resolver, old),
+        None => Cache::new(resolver, settings(servers, &config.cache), forms, changes),
+    };
+    Ok(Answers::Server(cache, Box::new(shape)))
 }
 
-fn settings(config: &Config) -> CacheSettings {
-    let CacheConfig { ttl, negative_ttl, stale, capacity } = config.cache;
+fn settings(servers: &[Server], cache: &CacheConfig) -> CacheSettings {
+    let CacheConfig { ttl, negative_ttl, stale, capacity, watch: _ } = *cache;
     // A login takes a search and one for each level of groups: together they may take as long as two that are slow.
-    let limit = match &config.directory.source {
-        Source::Server(Server { timeout, .. }) => *timeout * 2,
-        Source::File(_) => Duration::MAX,
-    };
+    let limit = servers.first().map_or(Duration::MAX, |server| server.timeout * 2);
     CacheSettings { ttl, negative_ttl, stale, capacity, limit }
 }
 
@@ -112,33 +122,43 @@ pub fn command(config: Config) -> Result<Site<Resolver<Backend>>, OpenError> {
 }
 
 fn backend(config: &Config) -> Result<Backend, OpenError> {
-    let directory = &config.directory;
-    match &directory.source {
-        Source::File(file) => {
-            let found = LdifDirectory::load(file, &directory.schema, directory.base_dn.as_ref())?;
-            found.doubtful().iter().for_each(|doubt| warn!("{doubt}"));
-            Ok(Backend::File(found))
-        }
-        Source::Server(named) => Ok(Backend::Server(server(named, config)?)),
+    match &config.directory.source {
+        Source::File(named) => Ok(Backend::File(file(named, config)?)),
+        Source::Servers(named) => Ok(Backend::Server(server(named, config)?)),
     }
 }
 
-/// The server itself, for commands that ask what messages do not.
+fn file(file: &Path, config: &Config) -> Result<LdifDirectory, LdifError> {
+    let directory = &config.directory;
+    let found = LdifDirectory::load(file, &directory.schema, directory.base_dn.as_ref())?;
+    found.doubtful().iter().for_each(|doubt| warn!("{doubt}"));
+    Ok(found)
+}
+
+/// The servers themselves, for commands, which remember nothing.
 ///
 /// # Errors
 ///
-/// What is needed to speak to it cannot be used. A server that is away is no error.
-pub fn server(server: &Server, config: &Config) -> Result<LdapDirectory, TlsFilesError> {
+/// What is needed to speak to them cannot be used. That they are away is no error.
+pub fn server(servers: &[Server], config: &Config) -> Result<LdapDirectory, TlsFilesError> {
+    connected(servers, config, Arc::default(), false)
+}
+
+fn connected(
+    servers: &[Server],
+    config: &Config,
+    changes: Arc<Changes>,
+    watch: bool,
+) -> Result<LdapDirectory, TlsFilesError> {
     // Without a name, all that the server has; the configuration wants one.
     let base = config.directory.base_dn.clone().unwrap_or_default();
-    LdapDirectory::open(server, config.directory.schema.clone(), base)
+    LdapDirectory::open(servers, config.directory.schema.clone(), base, changes, watch)
 }
 
 fn lookup_rules(config: &Config) -> LookupRules {
     LookupRules {
-        realms: config.directory.realms.clone(),
+        forms: Forms { realms: config.directory.realms.clone(), addresses: config.rules.addresses.clone() },
         group_depth: config.directory.group_depth,
-        addresses: config.rules.addresses.clone(),
         grants: config.rules.grants.clone(),
     }
 }

@@ -1,12 +1,12 @@
 //! `check`: whether the program can work as it is configured, and what stands in the directory that does not work as
 //! somebody may think.
 //!
-//! [`server`] takes the steps on an LDAP server, with [`schema`] and [`indexes`]; [`doubts`] looks at the entries, of a
+//! [`server`] takes the steps on an LDAP server, with [`schema`], [`indexes`] and [`watch`]; [`doubts`] looks at the entries, of a
 //! server or of a file; [`report`] holds what was found. Doubtful entries are warnings: the others work all the same.
 
 use std::path::Path;
 
-use crate::config::{Config, Source};
+use crate::config::{Config, Server, Source};
 use crate::directory::filter::Filter;
 use crate::directory::ldif;
 use crate::directory::schema::Schema;
@@ -18,6 +18,7 @@ mod progress;
 mod report;
 mod schema;
 mod server;
+mod watch;
 
 pub use report::Report;
 
@@ -47,13 +48,21 @@ pub async fn check(file: &Path) -> Report {
 async fn check_directory(config: &Config, report: &mut Report) {
     match &config.directory.source {
         Source::File(file) => check_file(file, config, report),
-        Source::Server(server) => match open::server(server, config) {
-            Ok(directory) => Examination { server, directory: &directory, config, report }.examine().await,
-            Err(error) => {
-                report.error(DIRECTORY, error.to_string(), None);
-                report.not_done(&[ENTRIES]);
+        Source::Servers(servers) => {
+            for server in servers {
+                check_server(server, config, report).await;
             }
-        },
+        }
+    }
+}
+
+async fn check_server(server: &Server, config: &Config, report: &mut Report) {
+    match open::server(std::slice::from_ref(server), config) {
+        Ok(directory) => Examination { server, directory: &directory, config, report }.examine().await,
+        Err(error) => {
+            report.error(DIRECTORY, error.to_string(), None);
+            report.not_done(&[ENTRIES]);
+        }
     }
 }
 

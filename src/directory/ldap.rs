@@ -1,7 +1,8 @@
 //! An LDAP server (RFC 4511) as a directory.
 //!
-//! Questions become searches over one connection, which `link` keeps, `connect` opens and `tls` secures; `search` asks,
-//! and `answer` reads what comes back. A search names the attributes that we read and never those of members; its
+//! Questions become searches over one connection, which `keeper` keeps for whoever asks `link` for it, `connect` opens and
+//! `tls` secures; `search` asks, and `answer` reads what comes back. Over the same connection, `follow` is told of changes:
+//! `sync` by servers as RFC 4533 has it; and `floor` sees that no server is asked that has not what another told. A search names the attributes that we read and never those of members; its
 //! filter is built as a [`Filter`], so that no value can become part of it; and what it finds counts only if it also
 //! matches by our own comparison, but for groups: theirs are the members that the server says they have. Anything but
 //! success is a failure, never an absence.
@@ -16,6 +17,7 @@ use tokio::time::Instant;
 
 use crate::address::Address;
 use crate::config::Server;
+use crate::directory::changes::Changes;
 use crate::directory::entry::Reader;
 use crate::directory::filter::Filter;
 use crate::directory::login::Login;
@@ -27,16 +29,23 @@ use crate::grant::Entry;
 
 mod answer;
 mod connect;
+mod floor;
+mod follow;
+mod keeper;
 mod link;
 mod search;
 mod survey;
+mod sync;
 mod tls;
 
 pub use connect::{ConnectError, Step};
-pub use survey::{End, Wanted};
+pub use survey::{End, Telling, Wanted};
 pub use tls::TlsFilesError;
 
 use connect::Connector;
+use floor::Floor;
+use follow::Follower;
+use keeper::Kept;
 use link::Link;
 use search::{ANY, NO_ATTRIBUTES, NO_SUCH_OBJECT, shown};
 
@@ -44,12 +53,16 @@ use search::{ANY, NO_ATTRIBUTES, NO_SUCH_OBJECT, shown};
 /// (slapd-config(5), `olcConnMaxPending`), and stops reading from one on which its answers are not read.
 const IN_FLIGHT: usize = 50;
 
-/// A server, its schema and the connection to it.
+/// Servers with the same entries, their schema and the connection to one of them.
 pub struct LdapDirectory {
     server: String,
     schema: Arc<Schema>,
     base: Dn,
     timeout: Duration,
+    /// How long a server may be silent: with others to turn to, half of the time limit is left for them.
+    patience: Duration,
+    /// How many connections one search is tried on.
+    attempts: usize,
     /// What searches ask for.
     attributes: Vec<String>,
     link: Link,
@@ -65,20 +78,36 @@ struct Place<'a> {
 }
 
 impl LdapDirectory {
-    /// Begins to connect. A server that is away is no error: it is tried again until it is there.
+    /// Begins to connect to the first of the `servers` that can be used; all have one time limit. That they are away is no
+    /// error: they are tried again until one is there. With `watch`, it is asked to tell of changes, and `changes` are told;
+    /// they are also told when another server takes over.
     ///
     /// # Errors
     ///
     /// Certificates or keys cannot be used.
-    pub fn open(server: &Server, schema: Schema, base: Dn) -> Result<Self, TlsFilesError> {
-        let connector = Connector::new(server.clone())?;
+    pub fn open(
+        servers: &[Server],
+        schema: Schema,
+        base: Dn,
+        changes: Arc<Changes>,
+        watch: bool,
+    ) -> Result<Self, TlsFilesError> {
+        let connectors = servers.iter().cloned().map(Connector::new).collect::<Result<Vec<_>, _>>()?;
+        let timeout = servers.first().map_or(Duration::ZERO, |server| server.timeout);
+        let patience = if servers.len() > 1 { timeout / 2 } else { timeout };
+        let (schema, floor) = (Arc::new(schema), Arc::new(Floor::new(base.clone())));
+        let follower = || Follower::new(changes.clone(), schema.clone(), floor.clone(), base.clone());
+        let follower = watch.then(follower);
+        let names: Vec<_> = servers.iter().map(Server::to_string).collect();
         Ok(Self {
-            server: server.to_string(),
+            server: names.join(" or "),
             attributes: asked_for(&schema),
-            schema: Arc::new(schema),
+            schema,
             base,
-            timeout: server.timeout,
-            link: Link::open(connector, server.timeout),
+            timeout,
+            patience,
+            attempts: servers.len() + 1,
+            link: Link::open(Kept { servers: connectors, patience, changes, follower, floor }),
             turns: Semaphore::new(IN_FLIGHT),
         })
     }

@@ -86,6 +86,12 @@ pub enum ConnectError {
         /// What was noticed.
         why: String,
     },
+    /// It is a replica that has not yet what another server has told.
+    #[error("{server} does not have yet all changes that another server has told (see its contextCSN)")]
+    Behind {
+        /// The url.
+        server: String,
+    },
     /// It takes too long.
     #[error("{server} did not answer within {} s while {}", within.as_secs_f32(), doing(*step))]
     Slow {
@@ -116,7 +122,9 @@ impl ConnectError {
         match self {
             Self::Reach { .. } => Step::Reach,
             Self::Tls { .. } => Step::Secure,
-            Self::Bind { .. } | Self::Password { .. } | Self::Garbled { .. } => Step::Bind,
+            Self::Bind { .. } | Self::Password { .. } | Self::Garbled { .. } | Self::Behind { .. } => {
+                Step::Bind
+            }
             Self::Slow { step, .. } => *step,
         }
     }
@@ -133,6 +141,8 @@ pub(super) struct Connector {
 pub(super) struct Connected {
     pub(super) ldap: Ldap,
     pub(super) driver: Driver,
+    /// The URL of the server.
+    pub(super) server: Arc<str>,
 }
 
 /// The task behind a connection; dropped, it ends, and the connection with it.
@@ -185,7 +195,7 @@ impl Connector {
         let binding = unless_it_panics(self.bind(&mut ldap));
         let bound = timeout_at(deadline, binding).await.map_err(slow(Step::Bind))?;
         match bound.map_err(|why| self.garbled(why))? {
-            Ok(()) => Ok(Connected { ldap, driver }),
+            Ok(()) => Ok(Connected { ldap, driver, server: self.server.to_string().into() }),
             // What the end of the connection did to the bind says less than what ended it.
             Err(ConnectError::Garbled { .. }) => {
                 let why = timeout_at(deadline, driver.ended()).await.map_err(slow(Step::Bind))?;

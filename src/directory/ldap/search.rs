@@ -1,5 +1,7 @@
 //! One search: sent, answered whole, and without anything that says otherwise.
 
+use std::pin::pin;
+
 use ldap3::{LdapError, LdapResult, Scope, SearchResult};
 use tokio::time::{Instant, timeout_at};
 
@@ -35,6 +37,14 @@ const MAX_NAME: usize = 400;
 
 /// The most ranges of one attribute that are fetched: more than any person has values, and an end to a server's joke.
 const RANGES: usize = 1000;
+
+/// Why no answer came.
+enum Unanswered {
+    /// Others were answered.
+    Slow,
+    /// Nobody was.
+    Silent,
+}
 
 /// Why a search failed.
 pub(super) enum Trouble {
@@ -132,7 +142,7 @@ impl LdapDirectory {
         Failure::Unavailable(format!("{}: {why}", self.server))
     }
 
-    /// One search, on another connection if the first breaks under it.
+    /// One search, on another connection if the first breaks under it or falls silent, perhaps to another server.
     pub(super) async fn ask(
         &self,
         place: Place<'_>,
@@ -143,30 +153,59 @@ impl LdapDirectory {
         let _turn = timeout_at(deadline, self.turns.acquire()).await.map_err(|_| self.too_slow())?;
         let mut broken: Option<Connection> = None;
         let mut why = String::new();
-        for _ in 0..2 {
+        for _ in 0..self.attempts {
             let connection = timeout_at(deadline, self.link.connection(broken.as_ref()));
             let connection = connection.await.map_err(|_| self.too_slow())??;
-            let heard = connection.heard();
             let asked = unless_it_panics(search_over(&connection, place, filter, attributes));
-            match timeout_at(deadline, asked).await {
+            match self.answer(&connection, asked, deadline).await {
                 Ok(Ok(Ok(found))) => {
                     connection.hear();
                     return Ok(found);
                 }
                 Ok(Ok(Err(Trouble::Unusable(reason)))) => return Err(self.bad(reason)),
-                Ok(Ok(Err(Trouble::Broken(reason))) | Err(reason)) => why = reason,
-                Err(_) => {
-                    // One search may be slow while others are answered.
-                    if connection.heard() == heard {
-                        connection.give_up(Fault::Silent);
-                    }
-                    return Err(self.too_slow());
+                Ok(Ok(Err(Trouble::Broken(reason))) | Err(reason)) => {
+                    connection.give_up(Fault::Broken);
+                    why = format!("{}: {reason}", connection.server);
+                }
+                Err(Unanswered::Slow) => return Err(self.too_slow()),
+                Err(Unanswered::Silent) => {
+                    connection.give_up(Fault::Silent);
+                    why = format!("{} does not answer", connection.server);
                 }
             }
-            connection.give_up(Fault::Broken);
             broken = Some(connection);
         }
-        Err(self.away(&why))
+        Err(Failure::Unavailable(why))
+    }
+
+    /// Waits for an answer until the deadline; or, where there is hope elsewhere, until nothing at all was heard of the
+    /// server for too long: one search may be slow while others are answered.
+    async fn answer<T>(
+        &self,
+        connection: &Connection,
+        asked: impl Future<Output = T>,
+        deadline: Instant,
+    ) -> Result<T, Unanswered> {
+        let begun = Instant::now();
+        let mut asked = pin!(asked);
+        loop {
+            let patient = connection.heard().max(begun) + self.patience;
+            if let Ok(answer) = timeout_at(deadline.min(patient), &mut asked).await {
+                return Ok(answer);
+            }
+            let now = Instant::now();
+            let quiet = now.saturating_duration_since(connection.heard().max(begun));
+            if deadline <= now {
+                // Whoever asked just before its deadline has not waited for long.
+                if quiet >= self.patience / 2 {
+                    connection.give_up(Fault::Silent);
+                }
+                return Err(Unanswered::Slow);
+            }
+            if quiet >= self.patience {
+                return Err(Unanswered::Silent);
+            }
+        }
     }
 
     pub(super) fn too_slow(&self) -> Failure {

@@ -1,8 +1,10 @@
 //! What only the administrator's commands ask of a server: what it says of itself, and all of its entries.
 
 use ldap3::adapters::{Adapter, EntriesOnly, PagedResults};
+use ldap3::controls::{MakeCritical, RefreshMode, SyncRequest};
 use ldap3::exop::WhoAmI;
 use ldap3::{Scope, SearchOptions};
+use tokio::time::error::Elapsed;
 use tokio::time::{timeout, timeout_at};
 
 use super::answer::{self, Answer};
@@ -41,7 +43,46 @@ pub enum End {
     Limit(String),
 }
 
+/// Whether a server tells of changes (RFC 4533).
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Telling {
+    /// It does, of this many entries.
+    All(usize),
+    /// A limit of the server ends it: the result code and what it says.
+    Limited(String),
+    /// It does not: the same.
+    No(String),
+}
+
 impl LdapDirectory {
+    /// Has the server say once how things are, as it does when it is asked to tell of changes.
+    pub async fn telling(&self) -> Result<Telling, Failure> {
+        let connection = self.connected().await?;
+        let mut ldap = connection.ldap.clone();
+        let request = SyncRequest { mode: RefreshMode::RefreshOnly, ..SyncRequest::default() };
+        ldap.with_controls(request.critical());
+        let counted = unless_it_panics(async {
+            let (base, none) = (self.base.as_str(), Vec::<Box<dyn Adapter<'_, &str, [&str; 1]>>>::new());
+            let begun = ldap.streaming_search_with(none, base, Scope::Subtree, ANY, [NO_ATTRIBUTES]).await;
+            let mut stream = begun.map_err(trouble)?;
+            let mut entries = 0;
+            // A large directory takes its time; as long as it goes on, it may.
+            while let Some(told) =
+                timeout(self.timeout, stream.next()).await.map_err(slow)?.map_err(trouble)?
+            {
+                entries += usize::from(!told.is_intermediate() && !told.is_ref());
+            }
+            Ok((entries, timeout(self.timeout, stream.finish()).await.map_err(slow)?))
+        });
+        let counted = counted.await.map_err(|why| self.bad(&why))?;
+        let (entries, result) = counted.map_err(|trouble| self.broken(trouble))?;
+        Ok(match result.rc {
+            SUCCESS => Telling::All(entries),
+            TIME_LIMIT | SIZE_LIMIT | ADMIN_LIMIT => Telling::Limited(answer::code(&result)),
+            _ => Telling::No(answer::code(&result)),
+        })
+    }
+
     /// An entry by its name; none if it is not there, or may not be seen. The empty name is the server's own entry
     /// (RFC 4512 section 5.1).
     pub async fn read(&self, dn: &Dn, attributes: &[&str]) -> Result<Option<Record>, Failure> {
@@ -164,4 +205,8 @@ impl LdapDirectory {
             Trouble::Unusable(why) => self.bad(why),
         }
     }
+}
+
+fn slow(_: Elapsed) -> Trouble {
+    Trouble::Broken("it did not go on in time".to_owned())
 }

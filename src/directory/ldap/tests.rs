@@ -34,7 +34,14 @@ fn reached(server: &FakeServer, bind: Bind, timeout: Duration) -> Server {
 }
 
 fn with_schema(server: &FakeServer, schema: Schema) -> LdapDirectory {
-    LdapDirectory::open(&reached(server, Bind::Anonymous, PATIENCE), schema, dn("dc=org")).unwrap()
+    LdapDirectory::open(
+        &[reached(server, Bind::Anonymous, PATIENCE)],
+        schema,
+        dn("dc=org"),
+        Arc::default(),
+        false,
+    )
+    .unwrap()
 }
 
 fn directory(server: &FakeServer) -> LdapDirectory {
@@ -636,7 +643,8 @@ mod tempfile {
 }
 
 fn opened(server: &FakeServer, bind: Bind) -> LdapDirectory {
-    LdapDirectory::open(&reached(server, bind, PATIENCE), schema(), dn("dc=org")).unwrap()
+    LdapDirectory::open(&[reached(server, bind, PATIENCE)], schema(), dn("dc=org"), Arc::default(), false)
+        .unwrap()
 }
 
 fn simple(password_file: &std::path::Path) -> Bind {

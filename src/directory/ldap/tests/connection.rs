@@ -27,7 +27,14 @@ pub(super) async fn in_the_end<T>(what: &str, mut condition: impl AsyncFnMut() -
 }
 
 fn within(server: &FakeServer, timeout: Duration) -> LdapDirectory {
-    LdapDirectory::open(&reached(server, Bind::Anonymous, timeout), schema(), dn("dc=org")).unwrap()
+    LdapDirectory::open(
+        &[reached(server, Bind::Anonymous, timeout)],
+        schema(),
+        dn("dc=org"),
+        Arc::default(),
+        false,
+    )
+    .unwrap()
 }
 
 /// The failure that a question meets, which says that the directory is not available.

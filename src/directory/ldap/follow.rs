@@ -1,0 +1,275 @@
+//! Has the server tell of changes (RFC 4533, refreshAndPersist), and tells the [`Changes`].
+//!
+//! Two searches stay open. One, over all entries, tells what we read of each that changes, but no members: a
+//! [`Register`] says what follows. The other, over what has any member, tells that such an entry changed and nothing of
+//! it: members are read by nobody, so who is in which groups is then not known any more.
+
+use std::convert::Infallible;
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use ldap3::LdapResult;
+use tokio::time::{Instant, sleep};
+use tracing::{info, warn};
+
+use super::answer;
+use super::floor::Floor;
+use super::link::Connection;
+use super::search::{ANY, NO_ATTRIBUTES, UNREADABLE};
+use super::sync::{Interrupted, State, Sync, Told};
+use crate::directory::changes::Changes;
+use crate::directory::filter::Filter;
+use crate::directory::schema::Schema;
+use crate::directory::watch::{Effect, Register};
+use crate::dn::Dn;
+
+/// How long after the server refused it is asked again.
+const AGAIN: Duration = Duration::from_secs(60);
+
+/// RFC 4511 appendix A.2.
+const SIZE_LIMIT: u32 = 4;
+
+/// Whoever is told of changes.
+pub(super) struct Follower {
+    changes: Arc<Changes>,
+    base: Dn,
+    register: Register,
+    /// What has any member; none: there are no attributes for members.
+    groups: Option<String>,
+    /// From where to go on; none: from the beginning.
+    cookie: Option<Vec<u8>>,
+    floor: Arc<Floor>,
+    /// What the server's last refusal was.
+    refusal: Option<String>,
+}
+
+/// Why following came to an end.
+enum End {
+    /// With the connection.
+    Lost,
+    /// What is known is of no use any more.
+    StartOver,
+    /// The server does not want to.
+    Refused(String),
+}
+
+/// Following as it goes.
+struct Progress {
+    begun: Instant,
+    /// Whether it goes on from a cookie: what it brings then are changes.
+    resumed: bool,
+    entries_told: bool,
+    groups_told: bool,
+}
+
+impl Follower {
+    pub(super) fn new(changes: Arc<Changes>, schema: Arc<Schema>, floor: Arc<Floor>, base: Dn) -> Self {
+        let members: Vec<_> = schema.member.iter().map(|member| Filter::present(&member.attribute)).collect();
+        let groups = (!members.is_empty()).then(|| Filter::Or(members).to_string());
+        let register = Register::new(schema);
+        Self { changes, base, register, groups, cookie: None, floor, refusal: None }
+    }
+
+    /// The next connection is to a server that knows nothing of what was told before.
+    pub(super) fn start_over(&mut self) {
+        self.register.clear();
+        self.cookie = None;
+    }
+
+    /// Follows the changes as long as the connection lasts.
+    pub(super) async fn follow(&mut self, connection: &Connection) -> Infallible {
+        loop {
+            match self.session(connection).await {
+                End::Lost => return pending().await,
+                End::StartOver => self.start_over(),
+                End::Refused(why) => {
+                    self.start_over();
+                    self.refused(&connection.server, why);
+                    sleep(AGAIN).await;
+                }
+            }
+        }
+    }
+
+    async fn session(&mut self, connection: &Connection) -> End {
+        let mut progress = Progress {
+            begun: Instant::now(),
+            resumed: self.cookie.is_some(),
+            entries_told: false,
+            groups_told: self.groups.is_none(),
+        };
+        self.register.begin();
+        let attributes = self.register.attributes().to_vec();
+        let begun = Sync::begin(connection, &self.base, ANY, attributes, self.cookie.clone()).await;
+        let Ok(mut entries) = begun else { return End::Lost };
+        let mut groups = None;
+        if let Some(filter) = &self.groups {
+            let begun =
+                Sync::begin(connection, &self.base, filter, vec![NO_ATTRIBUTES.to_owned()], None).await;
+            let Ok(begun) = begun else { return End::Lost };
+            groups = Some(begun);
+        }
+        let end = loop {
+            let heard = tokio::select! {
+                told = entries.next() => self.hear_entry(told, &mut progress),
+                told = next(groups.as_mut()) => self.hear_group(told, &mut progress),
+            };
+            connection.hear();
+            if let Err(end) = heard {
+                break end;
+            }
+        };
+        entries.end().await;
+        if let Some(groups) = groups {
+            groups.end().await;
+        }
+        end
+    }
+
+    /// What was told of an entry.
+    fn hear_entry(&mut self, told: Result<Told, Interrupted>, progress: &mut Progress) -> Result<(), End> {
+        let (effect, cookie) = match told? {
+            Told::Entry { id, state: State::Present, cookie, .. } => {
+                self.register.confirm(&id);
+                (Effect::Nothing, cookie)
+            }
+            Told::Entry { id, state: State::Delete, cookie, .. } => (self.register.remove(&id), cookie),
+            Told::Entry { id, state: State::Add | State::Modify, entry, cookie } => {
+                let read = answer::read(entry).ok_or_else(|| End::Refused(UNREADABLE.to_owned()))?;
+                (self.register.note(id, &read.record), cookie)
+            }
+            Told::Ids { ids, gone, cookie } => {
+                let mut all = Effect::Nothing;
+                for id in &ids {
+                    let one = if gone { self.register.remove(id) } else { Effect::Nothing };
+                    self.register.confirm(id);
+                    all = if all == Effect::Nothing { one } else { all };
+                }
+                (all, cookie)
+            }
+            Told::Cookie(cookie) => (Effect::Nothing, Some(cookie)),
+            Told::Refreshed { by_presence, done, cookie } => {
+                // RFC 4533 section 3.3.1: what was not named as present is not there any more.
+                let missing =
+                    if by_presence && progress.resumed { self.register.prune() } else { Effect::Nothing };
+                let effect = self.apply(missing, cookie.as_deref(), progress);
+                self.keep(cookie, done || progress.entries_told);
+                if done {
+                    progress.entries_told = true;
+                    self.established(progress);
+                }
+                return effect;
+            }
+            Told::End(result) => return Err(ended(&result, progress)),
+        };
+        let applied = self.apply(effect, cookie.as_deref(), progress);
+        self.keep(cookie, progress.entries_told);
+        applied
+    }
+
+    /// What was told of an entry that has members.
+    fn hear_group(&self, told: Result<Told, Interrupted>, progress: &mut Progress) -> Result<(), End> {
+        match told? {
+            Told::End(result) => return Err(ended(&result, progress)),
+            Told::Refreshed { done: true, .. } => {
+                progress.groups_told = true;
+                self.established(progress);
+            }
+            Told::Refreshed { .. } | Told::Cookie(_) => {}
+            Told::Entry { cookie, .. } | Told::Ids { cookie, .. } => {
+                if progress.groups_told {
+                    self.changes.groups_changed();
+                    self.floor.raise(&cookie.unwrap_or_default());
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Forgets what must be forgotten.
+    fn apply(&self, effect: Effect, cookie: Option<&[u8]>, progress: &Progress) -> Result<(), End> {
+        if effect == Effect::Nothing || !(progress.resumed || progress.entries_told) {
+            return Ok(());
+        }
+        self.floor.raise(cookie.unwrap_or_default());
+        match effect {
+            Effect::Nothing => Ok(()),
+            Effect::Changed(names) => {
+                self.changes.changed(&names);
+                Ok(())
+            }
+            Effect::Everything => {
+                self.changes.forget();
+                Ok(())
+            }
+            Effect::Moved => {
+                self.changes.forget();
+                Err(End::StartOver)
+            }
+        }
+    }
+
+    /// A cookie of the time before everything was told would leave out what was not.
+    fn keep(&mut self, cookie: Option<Vec<u8>>, everything_told: bool) {
+        if everything_told && cookie.is_some() {
+            self.cookie = cookie;
+        }
+    }
+
+    /// From now on every change is told.
+    fn established(&self, progress: &Progress) {
+        if !(progress.entries_told && progress.groups_told) {
+            return;
+        }
+        if progress.resumed {
+            // Groups are told of from the beginning each time: what changed meanwhile is not known.
+            self.changes.groups_unsure();
+        } else {
+            // What was loaded before may have changed before anything was told.
+            self.changes.expire();
+        }
+        let (entries, after) = (self.register.len(), progress.begun.elapsed().as_millis());
+        info!(entries, after_ms = after, resumed = progress.resumed, "the directory tells of changes");
+    }
+
+    fn refused(&mut self, server: &str, why: String) {
+        if self.refusal.as_ref() != Some(&why) {
+            warn!(
+                server,
+                reason = why,
+                "the directory does not tell of changes: they count when cache.ttl has passed; \"check\" says what to do"
+            );
+        }
+        self.refusal = Some(why);
+    }
+}
+
+impl From<Interrupted> for End {
+    fn from(interrupted: Interrupted) -> Self {
+        match interrupted {
+            Interrupted::Lost => Self::Lost,
+            Interrupted::Garbled(why) => Self::Refused(why),
+        }
+    }
+}
+
+/// What the result of a search means that should have no end.
+fn ended(result: &LdapResult, progress: &Progress) -> End {
+    match result.rc {
+        // The cookie may be too old (RFC 4533 section 2.5), or, for a server that was restored, too new.
+        _ if progress.resumed => End::StartOver,
+        SIZE_LIMIT => End::Refused(format!(
+            "{}; lift the limit for the account, as contrib/ldap/limits.ldif does",
+            answer::code(result)
+        )),
+        _ => End::Refused(answer::code(result)),
+    }
+}
+
+async fn next(sync: Option<&mut Sync>) -> Result<Told, Interrupted> {
+    match sync {
+        Some(sync) => sync.next().await,
+        None => pending().await,
+    }
+}

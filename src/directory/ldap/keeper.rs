@@ -1,0 +1,272 @@
+//! The task that keeps the connection: opened at once, to the first server that can be used; opened again when it is
+//! lost, with growing pauses while that fails; and moved back to an earlier server when that is well again.
+//!
+//! Searches and the watch share the connection, so that they speak to one server whatever stands between: what the
+//! watch tells is true of what the searches find. With another server, all that is remembered is asked for anew.
+
+use std::convert::Infallible;
+use std::future::pending;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use ldap3::exop::WhoAmI;
+use tokio::sync::watch;
+use tokio::time::{Instant, sleep, timeout};
+use tracing::{info, warn};
+
+use super::connect::{ConnectError, Connected, Connector, unless_it_panics};
+use super::floor::Floor;
+use super::follow::Follower;
+use super::link::{Connection, Fault, State};
+use crate::directory::changes::Changes;
+
+/// How long one attempt may take, where `directory.timeout` is longer.
+const ATTEMPT: Duration = Duration::from_secs(5);
+
+/// Pauses between failed attempts: the watch must be back two seconds after the server.
+const FIRST_PAUSE: Duration = Duration::from_millis(100);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+
+/// A connection that lasted this long was a good one: when it ends, the next is tried at once.
+const LASTING: Duration = Duration::from_secs(1);
+
+/// How long an earlier server is left alone after it failed, and how long at most where it fails again and again.
+const RETURN: Duration = Duration::from_secs(1);
+const LONGEST_RETURN: Duration = Duration::from_secs(60);
+
+/// A server that did well for this long has failed for the first time when it fails.
+const RELIABLE: Duration = Duration::from_secs(60);
+
+/// How long nothing may be heard before the server is asked for a sign of life.
+const QUIET: Duration = Duration::from_secs(2);
+
+/// The task, before it runs.
+pub(super) struct Keeper {
+    servers: Vec<Connector>,
+    /// How long an answer may take.
+    patience: Duration,
+    state: watch::Sender<State>,
+    changes: Arc<Changes>,
+    follower: Option<Follower>,
+    floor: Arc<Floor>,
+    /// The server of the last connection, by its place in the list.
+    last: Option<usize>,
+    /// How long an earlier server is left alone.
+    leave: Duration,
+}
+
+/// What opens connections, and whoever is told of changes over them.
+pub(super) struct Kept {
+    pub(super) servers: Vec<Connector>,
+    pub(super) patience: Duration,
+    pub(super) changes: Arc<Changes>,
+    pub(super) follower: Option<Follower>,
+    /// What every other server must have reached.
+    pub(super) floor: Arc<Floor>,
+}
+
+/// A connection, and the place of its server in the list.
+type Reached = (usize, Connected);
+
+/// Why a connection was left.
+enum Left {
+    Fault(Fault),
+    /// An earlier server is well again.
+    For(Reached),
+}
+
+impl Keeper {
+    pub(super) fn new(kept: Kept, state: watch::Sender<State>) -> Self {
+        let Kept { servers, patience, changes, follower, floor } = kept;
+        Self { servers, patience, state, changes, follower, floor, last: None, leave: RETURN }
+    }
+
+    pub(super) async fn keep(mut self) {
+        let mut pause = FIRST_PAUSE;
+        let mut better = None;
+        let mut silent = None;
+        loop {
+            let reached = match better.take() {
+                Some(reached) => Ok(reached),
+                None => self.connect(silent.take()).await,
+            };
+            match reached {
+                Ok((place, connected)) => {
+                    let begun = Instant::now();
+                    let fault = match self.stay(place, connected).await {
+                        Left::Fault(fault) => fault,
+                        Left::For(reached) => {
+                            // Whoever asks from now on asks the better one.
+                            self.state.send_replace(State::Connecting);
+                            better = Some(reached);
+                            continue;
+                        }
+                    };
+                    silent = (fault == Fault::Silent).then_some(place);
+                    self.trust(begun.elapsed());
+                    let lasted = begun.elapsed() >= LASTING;
+                    self.left(place, fault, lasted || pause == FIRST_PAUSE);
+                    if lasted {
+                        pause = FIRST_PAUSE;
+                        continue;
+                    }
+                }
+                Err(errors) => self.down(&errors),
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(LONGEST_PAUSE);
+        }
+    }
+
+    /// A connection to one of the servers, tried in their order, the one that was silent last; or why there is none, of
+    /// each. While nobody waits for it, all are tried at once: one that does not answer keeps the others from nobody.
+    async fn connect(&self, silent: Option<usize>) -> Result<Reached, Vec<ConnectError>> {
+        let mut places: Vec<_> = (0..self.servers.len()).collect();
+        places.sort_by_key(|place| Some(*place) == silent);
+        let at_once = if matches!(*self.state.borrow(), State::Connecting) { 1 } else { places.len() };
+        let attempts = places.into_iter().map(|place| self.attempt(place));
+        let mut attempts = stream::iter(attempts).buffer_unordered(at_once);
+        let mut errors = Vec::new();
+        while let Some(attempted) = attempts.next().await {
+            match attempted {
+                Ok(reached) => return Ok(reached),
+                Err(error) => errors.push(error),
+            }
+        }
+        errors.sort_by_key(|(place, _)| *place);
+        Err(errors.into_iter().map(|(_, error)| error).collect())
+    }
+
+    /// A connection to the server at this place; or why there is none, with the place.
+    async fn attempt(&self, place: usize) -> Result<Reached, (usize, ConnectError)> {
+        // Every place has its server.
+        let Some(server) = self.servers.get(place) else { return pending().await };
+        self.usable(place, server).await.map(|connected| (place, connected)).map_err(|error| (place, error))
+    }
+
+    async fn usable(&self, place: usize, server: &Connector) -> Result<Connected, ConnectError> {
+        let within = self.patience.min(ATTEMPT);
+        let mut connected = server.connect(within).await?;
+        let behind = self.is_another(place)
+            && timeout(within, self.floor.is_above(&mut connected.ldap)).await.unwrap_or(true);
+        if behind {
+            return Err(ConnectError::Behind { server: server.server().to_string() });
+        }
+        Ok(connected)
+    }
+
+    fn is_another(&self, place: usize) -> bool {
+        self.last.is_some_and(|last| last != place)
+    }
+
+    /// Offers the connection until it is left.
+    async fn stay(&mut self, place: usize, Connected { ldap, mut driver, server }: Connected) -> Left {
+        if self.is_another(place) {
+            // Before anybody can ask it, so that what it says is never taken for what another one said.
+            self.changes.expire();
+            self.follower.iter_mut().for_each(Follower::start_over);
+        }
+        self.last = Some(place);
+        let connection = Connection::new(ldap, server.clone());
+        info!(%server, "connected to the directory");
+        self.state.send_replace(State::Up(connection.clone()));
+        let mut follower = self.follower.take();
+        // The watch may be silent for days; without one, or another server, whoever asks next will notice.
+        let probing = follower.is_some() || self.servers.len() > 1;
+        let (left, why) = tokio::select! {
+            biased;
+            why = driver.ended() => (Left::Fault(Fault::Broken), Some(why)),
+            fault = connection.given_up() => (Left::Fault(fault), None),
+            reached = self.better(place) => (Left::For(reached), None),
+            never = follow(follower.as_mut(), &connection) => match never {},
+            never = self.probe(&connection, probing) => match never {},
+        };
+        self.follower = follower;
+        match (&left, why) {
+            (Left::Fault(Fault::Silent), _) => {
+                warn!(%server, "the directory does not answer: the connection is given up");
+            }
+            (Left::Fault(Fault::Broken), why) => {
+                info!(%server, reason = why, "the connection to the directory ended");
+            }
+            (Left::For(_), _) => info!(%server, "left for an earlier server, which is well again"),
+        }
+        left
+    }
+
+    /// Waits until a server is well that stands before this one.
+    async fn better(&self, place: usize) -> Reached {
+        if place == 0 {
+            return pending().await;
+        }
+        loop {
+            sleep(self.leave).await;
+            for earlier in 0..place {
+                if let Ok(reached) = self.attempt(earlier).await {
+                    return reached;
+                }
+            }
+        }
+    }
+
+    /// Gives the connection up when the server gives no sign of life.
+    async fn probe(&self, connection: &Connection, probing: bool) -> Infallible {
+        if !probing {
+            return pending().await;
+        }
+        let quiet = QUIET.min(self.patience / 2);
+        let mut ldap = connection.ldap.clone();
+        loop {
+            sleep(quiet).await;
+            if connection.heard().elapsed() < quiet {
+                continue;
+            }
+            let asked = Instant::now();
+            // RFC 4532; a server that does not know it answers that.
+            let sign = unless_it_panics(ldap.extended(WhoAmI));
+            match timeout(self.patience, sign).await {
+                Ok(Ok(Ok(_))) => connection.hear(),
+                Ok(Ok(Err(_)) | Err(_)) => connection.give_up(Fault::Broken),
+                Err(_) if connection.heard() < asked => connection.give_up(Fault::Silent),
+                Err(_) => {}
+            }
+        }
+    }
+
+    /// Takes note of how long the last connection did well.
+    fn trust(&mut self, lasted: Duration) {
+        self.leave = if lasted >= RELIABLE { RETURN } else { (self.leave * 2).min(LONGEST_RETURN) };
+    }
+
+    /// A connection came to its end. One that ended may come again, and another server may be well; one that ended at
+    /// once, and again, is no hope for those who ask.
+    fn left(&self, place: usize, fault: Fault, recently_well: bool) {
+        let several = self.servers.len() > 1;
+        let hope = recently_well && (several || fault == Fault::Broken);
+        let server = self.servers.get(place).map(|server| server.server().to_string()).unwrap_or_default();
+        self.state.send_replace(match fault {
+            _ if hope => State::Connecting,
+            Fault::Silent => State::Lost(format!("{server} does not answer").into()),
+            Fault::Broken => State::Lost(format!("{server} closes every connection at once").into()),
+        });
+    }
+
+    /// Notes a failure, and logs it unless it is the one that was logged before.
+    fn down(&self, errors: &[ConnectError]) {
+        let Some(first) = errors.first() else { return };
+        let all = errors.iter().map(ConnectError::to_string).collect::<Vec<_>>().join("; ");
+        let known = matches!(&*self.state.borrow(), State::Down { all: before, .. } if **before == *all);
+        if !known {
+            warn!(reason = all, "the directory is not available; trying again");
+        }
+        self.state.send_replace(State::Down { error: first.clone(), all: all.into() });
+    }
+}
+
+async fn follow(follower: Option<&mut Follower>, connection: &Connection) -> Infallible {
+    match follower {
+        Some(follower) => follower.follow(connection).await,
+        None => pending().await,
+    }
+}
