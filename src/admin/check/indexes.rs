@@ -76,7 +76,7 @@ pub(super) fn check(schema: &Schema, known: &Known, base: &Dn, databases: &[Reco
 }
 
 /// The database that holds an entry: the one with the longest suffix above it.
-fn database_of<'r>(base: &Dn, databases: &'r [Record]) -> Option<&'r Record> {
+pub(super) fn database_of<'r>(base: &Dn, databases: &'r [Record]) -> Option<&'r Record> {
     let depth = |database: &&Record| {
         let suffixes = texts(database, "olcSuffix").filter_map(|suffix| Dn::parse(suffix).ok());
         suffixes.filter(|suffix| base.is_within(suffix)).map(|suffix| suffix.depth() + 1).max().unwrap_or(0)

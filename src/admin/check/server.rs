@@ -5,6 +5,7 @@ use super::indexes::{self, INDEXES};
 use super::progress::Progress;
 use super::report::{Report, quoted};
 use super::schema::{self, Known, SCHEMA};
+use super::watch::{self, WATCH};
 use crate::config::{Config, Server, Transport};
 use crate::directory::Failure;
 use crate::directory::filter::Filter;
@@ -16,13 +17,9 @@ const CONNECTION: &str = "connection";
 const TLS: &str = "tls";
 const LOGIN: &str = "login";
 const BASE: &str = "base_dn";
-const WATCH: &str = "watch";
 const PASSWORDS: &str = "passwords";
 const SEARCH: &str = "search";
 const ENTRIES: &str = "entries";
-
-/// RFC 4533 section 2.2: the control by which a server is asked for changes.
-const SYNC: &[u8] = b"1.3.6.1.4.1.4203.1.9.1.1";
 
 /// Whether what a step looked at allows the next.
 type Passed = Result<bool, Failure>;
@@ -132,6 +129,9 @@ impl Examination<'_> {
                 let advice = "is the server running, and is a firewall between?";
                 self.report.unavailable(step, text, advice);
             }
+            ConnectError::Behind { .. } => {
+                self.report.unavailable(step, text, "see why it does not follow the other server");
+            }
             ConnectError::Garbled { .. } => {
                 let advice = "is the port in directory.urls one of an LDAP server, and does it need TLS?";
                 self.report.unavailable(step, text, advice);
@@ -155,18 +155,19 @@ impl Examination<'_> {
         let names = ["namingContexts", "subschemaSubentry", "supportedControl"];
         let root = self.directory.read(&Dn::default(), &names).await?;
         let base = self.base(root.as_ref()).await?;
-        match self.subschema(root.as_ref()).await? {
+        let database = match self.subschema(root.as_ref()).await? {
             Some(known) => {
                 schema::check(&self.config.directory.schema, &known, self.report);
-                self.indexes(&known).await?;
+                self.indexes(&known).await?
             }
             None => {
                 let advice = "let the account read the subschema subentry (RFC 4512 section 4.4)";
                 self.report.warning(SCHEMA, "not checked, for the server does not show its schema", advice);
                 self.report.not_done(&[INDEXES]);
+                None
             }
-        }
-        self.watch(root.as_ref());
+        };
+        self.watch(root.as_ref(), database.as_ref(), base).await?;
         Ok(base)
     }
 
@@ -204,8 +205,9 @@ impl Examination<'_> {
         Ok(subschema.as_ref().and_then(Known::read))
     }
 
-    async fn indexes(&mut self, known: &Known) -> Result<(), Failure> {
-        let Ok(configuration) = Dn::parse(indexes::CONFIGURATION) else { return Ok(()) };
+    /// Tells which of the server's databases is ours, as far as its configuration may be read.
+    async fn indexes(&mut self, known: &Known) -> Result<Option<Dn>, Failure> {
+        let Ok(configuration) = Dn::parse(indexes::CONFIGURATION) else { return Ok(None) };
         let databases = indexes::databases();
         let databases = self.directory.below(&configuration, &databases, &indexes::ATTRIBUTES).await;
         // A server that is no slapd may answer with anything.
@@ -216,19 +218,24 @@ impl Examination<'_> {
         };
         let base = self.base_dn();
         indexes::check(&self.config.directory.schema, known, &base, &databases, self.report);
-        Ok(())
+        Ok(indexes::database_of(&base, &databases).map(|database| database.dn.clone()))
     }
 
-    fn watch(&mut self, root: Option<&Record>) {
-        let offers = root.is_some_and(|root| root.values("supportedControl").any(|control| control == SYNC));
-        if offers {
-            self.report
-                .ok(WATCH, "the server can tell changes (RFC 4533); this version does not ask for them yet");
+    async fn watch(
+        &mut self,
+        root: Option<&Record>,
+        database: Option<&Dn>,
+        has_base: bool,
+    ) -> Result<(), Failure> {
+        if !self.config.cache.watch {
+            self.report.note(WATCH, "off: changes count when cache.ttl has passed");
+        } else if has_base {
+            let dialect = self.config.directory.schema.dialect;
+            watch::check(self.directory, dialect, root, database, self.report).await?;
         } else {
-            let text = "the server does not tell changes (RFC 4533): they count when cache.ttl has passed; \
-                        contrib/ldap/syncprov.ldif turns it on, for a later version of this program";
-            self.report.note(WATCH, text);
+            self.report.not_done(&[WATCH]);
         }
+        Ok(())
     }
 
     /// The account is for a program on a mail server: it must not be worth stealing.
