@@ -64,9 +64,15 @@ impl Setup {
 
     /// The same, by way of this port.
     pub(crate) fn server_at(self, slapd: &Slapd, port: u16) -> Self {
+        self.servers_at(slapd, &[port])
+    }
+
+    /// The same, with several servers; all take the password of this one.
+    pub(crate) fn servers_at(self, slapd: &Slapd, ports: &[u16]) -> Self {
         let password = slapd.path("milter.password");
+        let urls: Vec<_> = ports.iter().map(|port| format!("ldap://127.0.0.1:{port}")).collect();
         let source = format!(
-            "directory.urls = [\"ldap://127.0.0.1:{port}\"]\ndirectory.base_dn = \"{SUFFIX}\"\n\
+            "directory.urls = {urls:?}\ndirectory.base_dn = \"{SUFFIX}\"\n\
              directory.bind_dn = \"cn=delegation-milter,{SUFFIX}\"\ndirectory.bind_password_file = \"{}\"\n",
             password.display()
         );

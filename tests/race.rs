@@ -1,0 +1,253 @@
+//! No answer is older than a change that the directory has told: a thousand changes while others ask all the time, also
+//! when another server takes over that has not got them yet. Against a real slapd, without a mail system between.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::string_slice,
+    clippy::unwrap_used,
+    reason = "a test that panics has failed; clippy.toml excepts the test functions, not what they call"
+)]
+
+mod support;
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::SeqCst};
+use std::time::Duration;
+
+use delegation_milter::address::Address;
+use delegation_milter::config::Config;
+use delegation_milter::directory::changes::Changes;
+use delegation_milter::directory::lookup::Lookup;
+use delegation_milter::open::{self, Answers};
+use delegation_milter::site::Site;
+use ldap3::{Ldap, LdapConnAsync, Mod};
+use support::TempDir;
+use support::relay::{Mode, Relay};
+use support::slapd::{SUFFIX, Slapd};
+use tokio::runtime::Runtime;
+use tokio::time::timeout;
+
+/// How often the directory changes, in all.
+const CHANGES: u64 = 1000;
+
+/// How long a change may take to be told.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+const BEA: &str = "uid=bea,dc=example,dc=org";
+const OFFICE: &str = "cn=office,dc=example,dc=org";
+const LENA: &str = "uid=lena,dc=example,dc=org";
+
+fn company() -> Slapd {
+    Slapd::start(&[&Slapd::ldif("tests/fixtures/company.ldif")])
+}
+
+fn site(slapd: &Slapd, ports: &[u16]) -> Site<Answers> {
+    let files = TempDir::new();
+    let urls: Vec<_> = ports.iter().map(|port| format!("ldap://127.0.0.1:{port}")).collect();
+    let text = format!(
+        "[directory]\nurls = {urls:?}\nbase_dn = \"{SUFFIX}\"\nbind_dn = \"cn=delegation-milter,{SUFFIX}\"\n\
+         bind_password_file = \"{}\"\ntimeout = \"2s\"\n[cache]\nttl = \"10m\"\n",
+        slapd.path("milter.password").display()
+    );
+    open::site(Config::load(&files.write("milter.toml", text)).unwrap(), None).unwrap()
+}
+
+fn changes(site: &Site<Answers>) -> &Changes {
+    match &site.lookup {
+        Answers::Server(cache, _) => cache.changes(),
+        Answers::File(_) => panic!("a file"),
+    }
+}
+
+/// An administrator, who changes a server.
+struct Admin(Ldap);
+
+impl Admin {
+    async fn of(slapd: &Slapd) -> Self {
+        let (connection, mut ldap) = LdapConnAsync::new(&slapd.uri("ldap")).await.unwrap();
+        tokio::spawn(connection.drive());
+        ldap.simple_bind(&format!("cn=admin,{SUFFIX}"), "admin").await.unwrap().success().unwrap();
+        Self(ldap)
+    }
+
+    /// Version `n` of bea: her name says it.
+    async fn set_name(&mut self, n: u64) {
+        let name = HashSet::from([n.to_string()]);
+        let change = vec![Mod::Replace("displayName".to_owned(), name)];
+        self.0.modify(BEA, change).await.unwrap().success().unwrap();
+    }
+
+    /// Version `n` of the office: lena is in it if that is even.
+    async fn set_group(&mut self, n: u64) {
+        let mut members = HashSet::from([BEA.to_owned()]);
+        members.extend((n % 2 == 0).then(|| LENA.to_owned()));
+        let change = vec![Mod::Replace("member".to_owned(), members)];
+        self.0.modify(OFFICE, change).await.unwrap().success().unwrap();
+    }
+}
+
+/// What is known to have been told.
+#[derive(Default)]
+struct Told {
+    /// At least this version of bea.
+    name: AtomicU64,
+    /// Versions of the office: the last that was made, and the last that was told.
+    group_made: AtomicU64,
+    group: AtomicU64,
+    answers: AtomicU64,
+    end: AtomicBool,
+}
+
+/// Asks all the time. No answer may be older than what was told before it was asked for.
+async fn ask(site: Arc<Site<Answers>>, told: Arc<Told>) {
+    let bea = Address::parse("bea@example.org").unwrap();
+    while !told.end.load(SeqCst) {
+        let oldest = told.name.load(SeqCst);
+        if let Ok(owners) = site.lookup.owners(&bea).await {
+            let version: u64 = owners[0].name.as_deref().unwrap().parse().unwrap();
+            assert!(version >= oldest, "version {version} though {oldest} was told");
+            told.answers.fetch_add(1, SeqCst);
+        }
+        let version = told.group.load(SeqCst);
+        if let Ok(person) = site.lookup.person("lena").await {
+            let is_in = person.unwrap().groups.iter().any(|found| found.group.dn.as_str() == OFFICE);
+            // Whatever was made since may show.
+            if told.group_made.load(SeqCst) == version {
+                assert_eq!(is_in, version % 2 == 0, "version {version} of the office");
+            }
+            told.answers.fetch_add(1, SeqCst);
+        }
+        tokio::task::yield_now().await;
+    }
+}
+
+/// Waits until anything was told since then.
+async fn wait_until_told(changes: &Changes, stamp: delegation_milter::directory::changes::Stamp) {
+    let told = async {
+        while changes.is_latest(&stamp) {
+            tokio::time::sleep(Duration::from_micros(100)).await;
+        }
+    };
+    timeout(PATIENCE, told).await.expect("the change is told");
+}
+
+async fn change(admin: &mut Admin, changes: &Changes, told: &Told, n: u64) {
+    let stamp = changes.stamp();
+    admin.set_name(n).await;
+    wait_until_told(changes, stamp).await;
+    told.name.store(n, SeqCst);
+    let stamp = changes.stamp();
+    told.group_made.store(n, SeqCst);
+    admin.set_group(n).await;
+    wait_until_told(changes, stamp).await;
+    told.group.store(n, SeqCst);
+}
+
+/// Waits until what changes is told, and not only what was changed by another connection.
+async fn wait_until_watched(site: &Site<Answers>, admin: &mut Admin, n: u64) {
+    let told = async {
+        loop {
+            let bea = Address::parse("bea@example.org").unwrap();
+            admin.set_name(n).await;
+            // It was remembered before; only who was told has this version.
+            if let Ok(owners) = site.lookup.owners(&bea).await
+                && owners[0].name.as_deref() == Some(&*n.to_string())
+            {
+                return;
+            }
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, told).await.expect("changes are told");
+}
+
+#[test]
+fn a_thousand_changes_under_load() {
+    let slapd = company();
+    Runtime::new().unwrap().block_on(async {
+        let site = Arc::new(site(&slapd, &[slapd.port("ldap")]));
+        let (mut admin, told) = (Admin::of(&slapd).await, Arc::new(Told::default()));
+        admin.set_group(0).await;
+        wait_until_watched(&site, &mut admin, 0).await;
+        let askers: Vec<_> =
+            (0..4).map(|_| tokio::spawn(ask(Arc::clone(&site), Arc::clone(&told)))).collect();
+        for n in 1..=CHANGES / 2 {
+            change(&mut admin, changes(&site), &told, n).await;
+        }
+        told.end.store(true, SeqCst);
+        for asker in askers {
+            asker.await.unwrap();
+        }
+        assert!(told.answers.load(SeqCst) > CHANGES, "{} answers", told.answers.load(SeqCst));
+    });
+}
+
+#[test]
+fn a_replica_that_lags_takes_over() {
+    let (first, second) = (company(), company());
+    let relay = Relay::to(first.port("ldap"));
+    Runtime::new().unwrap().block_on(async {
+        let site = Arc::new(site(&first, &[relay.port(), second.port("ldap")]));
+        let told = Arc::new(Told::default());
+        let (mut admin, mut replica) = (Admin::of(&first).await, Admin::of(&second).await);
+        for server in [&mut replica, &mut admin] {
+            server.set_name(0).await;
+            server.set_group(0).await;
+        }
+        wait_until_watched(&site, &mut admin, 0).await;
+        let askers: Vec<_> =
+            (0..4).map(|_| tokio::spawn(ask(Arc::clone(&site), Arc::clone(&told)))).collect();
+        let bea = Address::parse("bea@example.org").unwrap();
+        let mut n = 0;
+        for _ in 0..3 {
+            for _ in 0..50 {
+                n += 1;
+                change(&mut admin, changes(&site), &told, n).await;
+            }
+            relay.set(Mode::Close);
+            // It is asked for nothing as long as it lags: what was told stays told.
+            let refused = async {
+                while site.lookup.owners(&bea).await.is_ok() {
+                    tokio::time::sleep(Duration::from_millis(1)).await;
+                }
+                site.lookup.owners(&bea).await.unwrap_err()
+            };
+            // What is remembered is of this version; another change is told no more, so only who forgets finds out.
+            changes(&site).forget();
+            let failure = timeout(PATIENCE, refused).await.expect("nobody answers");
+            let looks = || second.log().matches("SRCH attr=contextCSN").count();
+            let before = looks();
+            let looked_at = async {
+                while looks() < before + 2 {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            };
+            timeout(PATIENCE, looked_at).await.expect("it is looked at again and again");
+            assert!(site.lookup.owners(&bea).await.is_err(), "{failure}");
+            // Now it has all of it.
+            replica.set_name(n).await;
+            replica.set_group(n).await;
+            let taken_over = async {
+                while site.lookup.owners(&bea).await.is_err() {
+                    tokio::time::sleep(Duration::from_millis(5)).await;
+                }
+            };
+            timeout(PATIENCE, taken_over).await.expect("the replica is asked");
+            relay.set(Mode::Forward);
+            n += 1;
+            told.group_made.store(n, SeqCst);
+            replica.set_group(n).await;
+            admin.set_group(n).await;
+            replica.set_name(n).await;
+            wait_until_watched(&site, &mut admin, n).await;
+            told.group.store(n, SeqCst);
+        }
+        told.end.store(true, SeqCst);
+        for asker in askers {
+            asker.await.unwrap();
+        }
+    });
+}
