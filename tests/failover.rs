@@ -193,9 +193,9 @@ fn both_are_away_and_either_comes_back() {
         second.goes(Away::Hung);
         wait_until("nobody answers", || carl().reply.starts_with("451 4.3.0 "));
         if std::ptr::eq(server, &first) {
-            first.comes_back(Away::BlackHole)
+            first.comes_back(Away::BlackHole);
         } else {
-            second.comes_back(Away::Hung)
+            second.comes_back(Away::Hung);
         }
         let begun = Instant::now();
         wait_until("one answers", || carl().delivered.is_some());

@@ -83,7 +83,7 @@ impl Admin {
     /// Version `n` of the office: lena is in it if that is even.
     async fn set_group(&mut self, n: u64) {
         let mut members = HashSet::from([BEA.to_owned()]);
-        members.extend((n % 2 == 0).then(|| LENA.to_owned()));
+        members.extend(n.is_multiple_of(2).then(|| LENA.to_owned()));
         let change = vec![Mod::Replace("member".to_owned(), members)];
         self.0.modify(OFFICE, change).await.unwrap().success().unwrap();
     }
@@ -116,7 +116,7 @@ async fn ask(site: Arc<Site<Answers>>, told: Arc<Told>) {
             let is_in = person.unwrap().groups.iter().any(|found| found.group.dn.as_str() == OFFICE);
             // Whatever was made since may show.
             if told.group_made.load(SeqCst) == version {
-                assert_eq!(is_in, version % 2 == 0, "version {version} of the office");
+                assert_eq!(is_in, version.is_multiple_of(2), "version {version} of the office");
             }
             told.answers.fetch_add(1, SeqCst);
         }

@@ -38,20 +38,16 @@ struct Scene {
 
 impl Scene {
     fn set() -> Self {
-        Self::with("")
-    }
-
-    fn with(knobs: &str) -> Self {
         let slapd = Slapd::start(&[&Slapd::ldif("tests/fixtures/company.ldif")]);
         let port = slapd.port("ldap");
-        Self::over(slapd, port, knobs)
+        Self::over(slapd, port)
     }
 
     /// With slapd behind this port.
-    fn over(slapd: Slapd, port: u16, knobs: &str) -> Self {
+    fn over(slapd: Slapd, port: u16) -> Self {
         let mail = mail_system();
-        let knobs = format!("cache.ttl = \"10m\"\ncache.negative_ttl = \"10m\"\n{knobs}");
-        let setup = Setup::unix(&mail.milter_socket(), "company.ldif").knobs(&knobs);
+        let knobs = "cache.ttl = \"10m\"\ncache.negative_ttl = \"10m\"";
+        let setup = Setup::unix(&mail.milter_socket(), "company.ldif").knobs(knobs);
         let milter = setup.server_at(&slapd, port).start();
         milter.wait_for_log(TELLS);
         Self { mail, slapd, milter }
@@ -109,58 +105,73 @@ fn each_kind_of_change_counts_at_once() {
     }
 }
 
-/// Each kind of change, as LDIF.
+/// Kinds of changes that modify an entry, and how.
+const MODIFICATIONS: [(&str, &str, &str); 11] = [
+    (
+        "a right is taken away",
+        "uid=bea",
+        "delete: delegationSendOnBehalf\ndelegationSendOnBehalf: uid=carl,dc=example,dc=org",
+    ),
+    (
+        "a right is given",
+        "uid=bea",
+        "add: delegationSendOnBehalf\ndelegationSendOnBehalf: uid=emil,dc=example,dc=org",
+    ),
+    // A group has a member (RFC 4519 section 3.5).
+    (
+        "somebody leaves a group",
+        "cn=office",
+        "add: member\nmember: uid=anna,dc=example,dc=org\n-\ndelete: member\nmember: uid=lena,dc=example,dc=org",
+    ),
+    ("somebody joins a group", "cn=office", "add: member\nmember: uid=mia,dc=example,dc=org"),
+    ("a group leaves a group", "cn=headquarters", "delete: member\nmember: cn=office,dc=example,dc=org"),
+    ("a group joins a group", "cn=headquarters", "add: member\nmember: cn=office,dc=example,dc=org"),
+    (
+        "a group becomes a list",
+        "cn=office",
+        "add: objectClass\nobjectClass: delegationGroup\n-\nadd: mail\nmail: office@example.org",
+    ),
+    (
+        "a list becomes a group",
+        "cn=everyone",
+        "replace: delegationSecurityGroup\ndelegationSecurityGroup: TRUE",
+    ),
+    (
+        "an address is given",
+        "uid=emil",
+        "add: objectClass\nobjectClass: delegationPrincipal\n-\n\
+         add: delegationAlias\ndelegationAlias: e.ernst@example.org",
+    ),
+    ("an address gets a second owner", "uid=nomail", "add: mail\nmail: team@example.org"),
+    ("delegation is switched off", "uid=bea", "replace: delegationEnabled\ndelegationEnabled: FALSE"),
+];
+
+/// Other kinds, as LDIF.
+const OTHERS: [(&str, &str); 4] = [
+    (
+        "somebody comes",
+        "dn: uid=nina,dc=example,dc=org\nchangetype: add\nobjectClass: inetOrgPerson\nuid: nina\ncn: Nina\nsn: Nina\n\
+         mail: nina@example.org\n",
+    ),
+    (
+        "somebody is renamed",
+        "dn: uid=zoe,dc=example,dc=org\nchangetype: modrdn\nnewrdn: uid=zoey\ndeleteoldrdn: 1\n",
+    ),
+    ("somebody goes", "dn: uid=faye,dc=example,dc=org\nchangetype: delete\n"),
+    (
+        "a unit is renamed",
+        "dn: ou=acme,dc=example,dc=org\nchangetype: modrdn\nnewrdn: ou=zenith\ndeleteoldrdn: 1\n",
+    ),
+];
+
+/// The kind of change as LDIF.
 fn ldif(change: &str) -> String {
-    let office = |what: &str, who: &str| {
-        modify("cn=office", &format!("{what}: member\nmember: {who},dc=example,dc=org"))
-    };
-    match change {
-        "a right is taken away" => modify(
-            "uid=bea",
-            "delete: delegationSendOnBehalf\ndelegationSendOnBehalf: uid=carl,dc=example,dc=org",
-        ),
-        "a right is given" => modify(
-            "uid=bea",
-            "add: delegationSendOnBehalf\ndelegationSendOnBehalf: uid=emil,dc=example,dc=org",
-        ),
-        // A group has a member (RFC 4519 section 3.5).
-        "somebody leaves a group" => office("add", "uid=anna") + "\n" + &office("delete", "uid=lena"),
-        "somebody joins a group" => office("add", "uid=mia"),
-        "a group leaves a group" => {
-            modify("cn=headquarters", "delete: member\nmember: cn=office,dc=example,dc=org")
-        }
-        "a group joins a group" => {
-            modify("cn=headquarters", "add: member\nmember: cn=office,dc=example,dc=org")
-        }
-        "a group becomes a list" => modify(
-            "cn=office",
-            "add: objectClass\nobjectClass: delegationGroup\n-\nadd: mail\nmail: office@example.org",
-        ),
-        "a list becomes a group" => {
-            modify("cn=everyone", "replace: delegationSecurityGroup\ndelegationSecurityGroup: TRUE")
-        }
-        "an address is given" => modify(
-            "uid=emil",
-            "add: objectClass\nobjectClass: delegationPrincipal\n-\n\
-             add: delegationAlias\ndelegationAlias: e.ernst@example.org",
-        ),
-        "an address gets a second owner" => modify("uid=nomail", "add: mail\nmail: team@example.org"),
-        "somebody comes" => "dn: uid=nina,dc=example,dc=org\nchangetype: add\nobjectClass: inetOrgPerson\n\
-             uid: nina\ncn: Nina\nsn: Nina\nmail: nina@example.org\n"
-            .to_owned(),
-        "somebody is renamed" => {
-            "dn: uid=zoe,dc=example,dc=org\nchangetype: modrdn\nnewrdn: uid=zoey\ndeleteoldrdn: 1\n"
-                .to_owned()
-        }
-        "somebody goes" => "dn: uid=faye,dc=example,dc=org\nchangetype: delete\n".to_owned(),
-        "delegation is switched off" => {
-            modify("uid=bea", "replace: delegationEnabled\ndelegationEnabled: FALSE")
-        }
-        "a unit is renamed" => {
-            "dn: ou=acme,dc=example,dc=org\nchangetype: modrdn\nnewrdn: ou=zenith\ndeleteoldrdn: 1\n"
-                .to_owned()
-        }
-        _ => panic!("{change}?"),
+    let modification = MODIFICATIONS.iter().find(|(name, ..)| *name == change);
+    let other = OTHERS.iter().find(|(name, _)| *name == change);
+    match (modification, other) {
+        (Some((_, dn, changes)), _) => modify(dn, changes),
+        (_, Some((_, ldif))) => (*ldif).to_owned(),
+        (None, None) => panic!("{change}?"),
     }
 }
 
@@ -210,13 +221,11 @@ fn no_member_is_asked_for() {
 
 #[test]
 fn slapd_comes_back_and_what_changed_meanwhile_counts() {
-    let scene = Scene::set();
-    assert_eq!(scene.says("carl", "bea@example.org"), "250");
-    assert_eq!(scene.says("lena", "info@example.org"), "250");
-    assert_eq!(scene.says("faye", "bea@example.org"), "250");
     // Nothing is told while the connection is broken, though slapd runs and is changed.
-    let relay = Relay::to(scene.slapd.port("ldap"));
-    let scene = Scene::over(scene.slapd, relay.port(), "");
+    let slapd = Slapd::start(&[&Slapd::ldif("tests/fixtures/company.ldif")]);
+    let relay = Relay::to(slapd.port("ldap"));
+    let port = relay.port();
+    let scene = Scene::over(slapd, port);
     for (login, author) in
         [("carl", "bea@example.org"), ("lena", "info@example.org"), ("faye", "bea@example.org")]
     {
