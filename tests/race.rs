@@ -185,6 +185,16 @@ fn a_thousand_changes_under_load() {
     });
 }
 
+/// Waits until a condition holds.
+async fn until(what: &str, mut condition: impl AsyncFnMut() -> bool) {
+    let holds = async {
+        while !condition().await {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    timeout(PATIENCE, holds).await.unwrap_or_else(|_| panic!("waited in vain: {what}"));
+}
+
 #[test]
 fn a_replica_that_lags_takes_over() {
     let (first, second) = (company(), company());
@@ -200,54 +210,41 @@ fn a_replica_that_lags_takes_over() {
         wait_until_watched(&site, &mut admin, 0).await;
         let askers: Vec<_> =
             (0..4).map(|_| tokio::spawn(ask(Arc::clone(&site), Arc::clone(&told)))).collect();
-        let bea = Address::parse("bea@example.org").unwrap();
-        let mut n = 0;
-        for _ in 0..3 {
-            for _ in 0..50 {
-                n += 1;
+        for round in 1..=3 {
+            for n in (round - 1) * 51 + 1..round * 51 {
                 change(&mut admin, changes(&site), &told, n).await;
             }
+            let n = round * 51 - 1;
             relay.set(Mode::Close);
-            // It is asked for nothing as long as it lags: what was told stays told.
-            let refused = async {
-                while site.lookup.owners(&bea).await.is_ok() {
-                    tokio::time::sleep(Duration::from_millis(1)).await;
-                }
-                site.lookup.owners(&bea).await.unwrap_err()
-            };
-            // What is remembered is of this version; another change is told no more, so only who forgets finds out.
-            changes(&site).forget();
-            let failure = timeout(PATIENCE, refused).await.expect("nobody answers");
-            let looks = || second.log().matches("SRCH attr=contextCSN").count();
-            let before = looks();
-            let looked_at = async {
-                while looks() < before + 2 {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
-            };
-            timeout(PATIENCE, looked_at).await.expect("it is looked at again and again");
-            assert!(site.lookup.owners(&bea).await.is_err(), "{failure}");
-            // Now it has all of it.
+            it_waits_for_the_replica(&site, &second).await;
             replica.set_name(n).await;
             replica.set_group(n).await;
-            let taken_over = async {
-                while site.lookup.owners(&bea).await.is_err() {
-                    tokio::time::sleep(Duration::from_millis(5)).await;
-                }
-            };
-            timeout(PATIENCE, taken_over).await.expect("the replica is asked");
+            let bea = Address::parse("bea@example.org").unwrap();
+            until("the replica is asked", async || site.lookup.owners(&bea).await.is_ok()).await;
             relay.set(Mode::Forward);
-            n += 1;
-            told.group_made.store(n, SeqCst);
-            replica.set_group(n).await;
-            admin.set_group(n).await;
-            replica.set_name(n).await;
-            wait_until_watched(&site, &mut admin, n).await;
-            told.group.store(n, SeqCst);
+            told.group_made.store(n + 1, SeqCst);
+            for server in [&mut replica, &mut admin] {
+                server.set_group(n + 1).await;
+            }
+            replica.set_name(n + 1).await;
+            wait_until_watched(&site, &mut admin, n + 1).await;
+            told.group.store(n + 1, SeqCst);
         }
         told.end.store(true, SeqCst);
         for asker in askers {
             asker.await.unwrap();
         }
     });
+}
+
+/// The first server is away, and the second lags: it is looked at, and not asked.
+async fn it_waits_for_the_replica(site: &Site<Answers>, second: &Slapd) {
+    let bea = Address::parse("bea@example.org").unwrap();
+    // What is remembered is of the last version: only who forgets it has to ask.
+    changes(site).forget();
+    until("nobody answers", async || site.lookup.owners(&bea).await.is_err()).await;
+    let looks = || second.log().matches("SRCH attr=contextCSN").count();
+    let before = looks();
+    until("it is looked at again and again", async || looks() > before + 2).await;
+    assert!(site.lookup.owners(&bea).await.is_err());
 }
