@@ -2,7 +2,7 @@
 //!
 //! Questions become searches over one connection, which `keeper` keeps for whoever asks `link` for it, `connect` opens and
 //! `tls` secures; `search` asks, and `answer` reads what comes back. Over the same connection, `follow` is told of changes:
-//! `sync` by servers as RFC 4533 has it; and `floor` sees that no server is asked that has not what another told. A search names the attributes that we read and never those of members; its
+//! `sync` as RFC 4533 has it, `notify` as Active Directory does; and `floor` sees that no server is asked that has not what another told. A search names the attributes that we read and never those of members; its
 //! filter is built as a [`Filter`], so that no value can become part of it; and what it finds counts only if it also
 //! matches by our own comparison, but for groups: theirs are the members that the server says they have. Anything but
 //! success is a failure, never an absence.
@@ -33,6 +33,8 @@ mod floor;
 mod follow;
 mod keeper;
 mod link;
+mod notify;
+mod root;
 mod search;
 mod survey;
 mod sync;

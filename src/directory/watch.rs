@@ -15,6 +15,7 @@ use crate::directory::entry::Reader;
 use crate::directory::login::Login;
 use crate::directory::record::{Record, key};
 use crate::directory::schema::Schema;
+use crate::dn::Dn;
 use crate::grant;
 
 /// What a server calls an entry for ever: `entryUUID` (RFC 4530) or `objectGUID`.
@@ -46,9 +47,13 @@ pub struct Register {
     round: u32,
 }
 
+/// The digest of values that nobody has seen.
+const UNKNOWN: u64 = 0;
+
 #[derive(Clone, Copy)]
 struct Known {
     name: u64,
+    /// A digest of the values.
     content: u64,
     /// The name above it.
     above: u64,
@@ -96,6 +101,19 @@ impl Register {
         if let Some(known) = self.known.get_mut(id) {
             known.round = self.round;
         }
+    }
+
+    /// The entry is there, with this name and values that nobody knows; if it is known, it is known better.
+    pub fn name(&mut self, id: Id, dn: &Dn) {
+        if !self.known.contains_key(&id) {
+            let named = self.named(dn);
+            self.insert(id, named);
+        }
+    }
+
+    /// Whether the entry is known.
+    pub fn knows(&self, id: &Id) -> bool {
+        self.known.contains_key(id)
     }
 
     /// The entry is there, with this name and these values of [`Self::attributes`].
@@ -150,15 +168,19 @@ impl Register {
         // Logins are noted of whatever has them: what is a person only the server's filter knows.
         let entry = Reader::new(&self.schema, record).entry(true);
         let answers = !entry.logins.is_empty() || entry.primary().is_some();
-        let above = record.dn.hashable_parent().map_or(0, |parent| self.hasher.hash_one(parent));
-        let known = Known {
-            name: self.hasher.hash_one(&record.dn),
-            content: self.content(record),
-            above,
-            round: self.round,
-            answers,
-        };
+        let known = Known { content: self.content(record), answers, ..self.named(&record.dn) };
         (known, entry)
+    }
+
+    /// Any values are others than those of an entry of which only the name is known.
+    fn named(&self, dn: &Dn) -> Known {
+        Known {
+            name: self.hasher.hash_one(dn),
+            content: UNKNOWN,
+            above: dn.hashable_parent().map_or(0, |parent| self.hasher.hash_one(parent)),
+            round: self.round,
+            answers: true,
+        }
     }
 
     /// A name went.

@@ -7,11 +7,10 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use ldap3::{Ldap, LdapError, Scope, SearchResult};
+use ldap3::{Ldap, LdapError};
 
-use super::answer;
 use super::connect::unless_it_panics;
-use super::search::{ANY, SUCCESS};
+use super::root;
 use crate::directory::record::Record;
 use crate::dn::Dn;
 
@@ -62,24 +61,14 @@ impl Floor {
 
     /// The entry at the top of the database.
     async fn context(&self, ldap: &mut Ldap) -> Result<Option<Record>, LdapError> {
-        let root = base(ldap, "", "namingContexts").await?;
-        let contexts = root.iter().flat_map(|root| root.values("namingContexts"));
-        let contexts = contexts.filter_map(|name| Dn::parse(std::str::from_utf8(name).ok()?).ok());
-        let above = contexts.filter(|context| self.base.is_within(context));
-        let top = above.max_by_key(Dn::depth).unwrap_or_else(|| self.base.clone());
-        base(ldap, top.as_str(), "contextCSN").await
+        let top = root::context_of(&self.base, ldap).await?;
+        root::read(&top, "contextCSN", ldap).await
     }
 
     fn last(&self) -> MutexGuard<'_, BTreeMap<String, String>> {
         // A number is whole at any time.
         self.last.lock().unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-async fn base(ldap: &mut Ldap, name: &str, attribute: &str) -> Result<Option<Record>, LdapError> {
-    let SearchResult(entries, result) = ldap.search(name, Scope::Base, ANY, [attribute]).await?;
-    let found = entries.into_iter().find_map(|entry| answer::read(entry.0)).map(|answer| answer.record);
-    if result.rc == SUCCESS { Ok(found) } else { Err(LdapError::from(result)) }
 }
 
 /// `rid=001,sid=001,csn=20261122043000.123456Z#000000#001#000000;…`

@@ -1,6 +1,7 @@
-//! Has the server tell of changes (RFC 4533, refreshAndPersist), and tells the [`Changes`].
+//! Has the server tell of changes, and tells the [`Changes`]: by RFC 4533 (refreshAndPersist), or, with Active Directory,
+//! by notifications ([`notify`](super::notify)).
 //!
-//! Two searches stay open. One, over all entries, tells what we read of each that changes, but no members: a
+//! By RFC 4533 two searches stay open. One, over all entries, tells what we read of each that changes, but no members: a
 //! [`Register`] says what follows. The other, over what has any member, tells that such an entry changed and nothing of
 //! it: members are read by nobody, so who is in which groups is then not known any more.
 
@@ -20,7 +21,7 @@ use super::search::{ANY, NO_ATTRIBUTES, UNREADABLE};
 use super::sync::{Interrupted, State, Sync, Told};
 use crate::directory::changes::Changes;
 use crate::directory::filter::Filter;
-use crate::directory::schema::Schema;
+use crate::directory::schema::{Dialect, Schema};
 use crate::directory::watch::{Effect, Register};
 use crate::dn::Dn;
 
@@ -32,9 +33,10 @@ const SIZE_LIMIT: u32 = 4;
 
 /// Whoever is told of changes.
 pub(super) struct Follower {
-    changes: Arc<Changes>,
-    base: Dn,
-    register: Register,
+    pub(super) changes: Arc<Changes>,
+    pub(super) base: Dn,
+    pub(super) register: Register,
+    dialect: Dialect,
     /// What has any member; none: there are no attributes for members.
     groups: Option<String>,
     /// From where to go on; none: from the beginning.
@@ -45,7 +47,7 @@ pub(super) struct Follower {
 }
 
 /// Why following came to an end.
-enum End {
+pub(super) enum End {
     /// With the connection.
     Lost,
     /// What is known is of no use any more.
@@ -61,14 +63,17 @@ struct Progress {
     resumed: bool,
     entries_told: bool,
     groups_told: bool,
+    /// Whether it has brought any change.
+    changed: bool,
 }
 
 impl Follower {
     pub(super) fn new(changes: Arc<Changes>, schema: Arc<Schema>, floor: Arc<Floor>, base: Dn) -> Self {
         let members: Vec<_> = schema.member.iter().map(|member| Filter::present(&member.attribute)).collect();
         let groups = (!members.is_empty()).then(|| Filter::Or(members).to_string());
+        let dialect = schema.dialect;
         let register = Register::new(schema);
-        Self { changes, base, register, groups, cookie: None, floor, refusal: None }
+        Self { changes, base, register, dialect, groups, cookie: None, floor, refusal: None }
     }
 
     /// The next connection is to a server that knows nothing of what was told before.
@@ -80,7 +85,11 @@ impl Follower {
     /// Follows the changes as long as the connection lasts.
     pub(super) async fn follow(&mut self, connection: &Connection) -> Infallible {
         loop {
-            match self.session(connection).await {
+            let end = match self.dialect {
+                Dialect::Standard => self.synchronized(connection).await,
+                Dialect::ActiveDirectory => self.notified(connection).await,
+            };
+            match end {
                 End::Lost => return pending().await,
                 End::StartOver => self.start_over(),
                 End::Refused(why) => {
@@ -92,13 +101,17 @@ impl Follower {
         }
     }
 
-    async fn session(&mut self, connection: &Connection) -> End {
+    async fn synchronized(&mut self, connection: &Connection) -> End {
         let mut progress = Progress {
             begun: Instant::now(),
             resumed: self.cookie.is_some(),
             entries_told: false,
             groups_told: self.groups.is_none(),
+            changed: false,
         };
+        if !progress.resumed {
+            self.register.clear();
+        }
         self.register.begin();
         let attributes = self.register.attributes().to_vec();
         let begun = Sync::begin(connection, &self.base, ANY, attributes, self.cookie.clone()).await;
@@ -153,7 +166,11 @@ impl Follower {
                 // RFC 4533 section 3.3.1: what was not named as present is not there any more.
                 let missing =
                     if by_presence && progress.resumed { self.register.prune() } else { Effect::Nothing };
-                let effect = self.apply(missing, cookie.as_deref(), progress);
+                let effect = self.apply(missing, None, progress);
+                // Entries come without a cookie until then.
+                if progress.changed {
+                    self.floor.raise(cookie.as_deref().unwrap_or_default());
+                }
                 self.keep(cookie, done || progress.entries_told);
                 if done {
                     progress.entries_told = true;
@@ -169,7 +186,7 @@ impl Follower {
     }
 
     /// What was told of an entry that has members.
-    fn hear_group(&self, told: Result<Told, Interrupted>, progress: &mut Progress) -> Result<(), End> {
+    fn hear_group(&mut self, told: Result<Told, Interrupted>, progress: &mut Progress) -> Result<(), End> {
         match told? {
             Told::End(result) => return Err(ended(&result, progress)),
             Told::Refreshed { done: true, .. } => {
@@ -187,12 +204,18 @@ impl Follower {
         Ok(())
     }
 
-    /// Forgets what must be forgotten.
-    fn apply(&self, effect: Effect, cookie: Option<&[u8]>, progress: &Progress) -> Result<(), End> {
+    /// Forgets what must be forgotten, if what was told is a change.
+    fn apply(&self, effect: Effect, cookie: Option<&[u8]>, progress: &mut Progress) -> Result<(), End> {
         if effect == Effect::Nothing || !(progress.resumed || progress.entries_told) {
             return Ok(());
         }
+        progress.changed = true;
         self.floor.raise(cookie.unwrap_or_default());
+        self.forget(effect)
+    }
+
+    /// Forgets what must be forgotten.
+    pub(super) fn forget(&self, effect: Effect) -> Result<(), End> {
         match effect {
             Effect::Nothing => Ok(()),
             Effect::Changed(names) => {
@@ -218,7 +241,7 @@ impl Follower {
     }
 
     /// From now on every change is told.
-    fn established(&self, progress: &Progress) {
+    fn established(&mut self, progress: &Progress) {
         if !(progress.entries_told && progress.groups_told) {
             return;
         }
@@ -229,8 +252,14 @@ impl Follower {
             // What was loaded before may have changed before anything was told.
             self.changes.expire();
         }
-        let (entries, after) = (self.register.len(), progress.begun.elapsed().as_millis());
-        info!(entries, after_ms = after, resumed = progress.resumed, "the directory tells of changes");
+        self.tells(progress.begun, progress.resumed);
+    }
+
+    /// Logs that every change is told.
+    pub(super) fn tells(&mut self, begun: Instant, resumed: bool) {
+        self.refusal = None;
+        let (entries, after_ms) = (self.register.len(), begun.elapsed().as_millis());
+        info!(entries, after_ms, resumed, "the directory tells of changes");
     }
 
     fn refused(&mut self, server: &str, why: String) {

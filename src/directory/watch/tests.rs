@@ -2,7 +2,6 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::address::Address;
-use crate::dn::Dn;
 
 fn register() -> Register {
     Register::new(Arc::new(Schema::preset("delegation").unwrap()))
@@ -104,6 +103,26 @@ fn what_follows_from_a_name_that_goes() {
     assert_eq!(register.remove(&id(3)), Effect::Everything);
     // Who was never heard of may have been anybody.
     assert_eq!(register.remove(&id(9)), Effect::Everything);
+}
+
+/// Whatever is told first of an entry that is known by name alone is a change.
+#[test]
+fn known_by_name_alone() {
+    let mut register = register();
+    let anna = Dn::parse("uid=anna,ou=people,dc=org").unwrap();
+    register.name(id(1), &anna);
+    let first = changed("uid=anna,ou=people,dc=org", &["anna@example.org"], &["anna", "anna@example.org"]);
+    assert_eq!(register.note(id(1), &record(ANNA)), first);
+    // Its name, read at the same time, says nothing new.
+    register.name(id(1), &anna);
+    assert_eq!(register.note(id(1), &record(ANNA)), Effect::Nothing);
+    register.name(id(2), &Dn::parse("ou=people,dc=org").unwrap());
+    assert_eq!(
+        register.note(id(2), &record("ou=former,dc=org; objectClass=organizationalUnit")),
+        Effect::Moved
+    );
+    register.name(id(3), &Dn::parse("uid=bea,dc=org").unwrap());
+    assert_eq!(register.remove(&id(3)), Effect::Everything);
 }
 
 #[test]

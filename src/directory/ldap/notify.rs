@@ -1,0 +1,205 @@
+//! The change notifications of Active Directory (MS-ADTS section 3.1.1.3.4.1.9), which cannot go on where they were: what
+//! was remembered before is asked for anew.
+//!
+//! One search stays open and gives every entry that changes, from the top of the domain: nothing less may be asked for.
+//! What is outside of `directory.base_dn` is left out here. That a name went can be told only by who knows it: so all
+//! names are read once, a page at a time.
+
+use ldap3::adapters::{Adapter, EntriesOnly, PagedResults};
+use ldap3::controls::RawControl;
+use ldap3::{Ldap, LdapError, LdapResult, ResultEntry, Scope, SearchStream};
+use tokio::time::Instant;
+
+use super::answer;
+use super::connect::unless_it_panics;
+use super::follow::{End, Follower};
+use super::link::Connection;
+use super::root;
+use super::search::{ANY, SUCCESS, UNREADABLE};
+use crate::directory::record::Record;
+use crate::directory::watch::{Effect, Id};
+use crate::dn::Dn;
+
+/// MS-ADTS sections 3.1.1.3.4.1.9 and 3.1.1.3.4.1.14: tell of changes, and of what is deleted by them.
+const NOTIFICATION: &str = "1.2.840.113556.1.4.528";
+const SHOW_DELETED: &str = "1.2.840.113556.1.4.417";
+
+/// How an entry is called for ever, whether it is gone, and what groups alone have (MS-ADA1, MS-ADA3).
+const ID: &str = "objectGUID";
+const DELETED: &str = "isDeleted";
+const GROUP: &str = "groupType";
+
+/// How many names are read at a time (RFC 2696).
+const PAGE: i32 = 1000;
+
+type Stream = SearchStream<'static, String, Vec<String>>;
+
+/// What a server told.
+enum Notice {
+    /// An entry is called so.
+    Name { id: Id, dn: Dn },
+    /// All entries were named.
+    AllNames,
+    /// An entry changed, or is new.
+    Changed { id: Id, record: Record, is_group: bool },
+    /// An entry is gone, or was never ours.
+    Gone { id: Id },
+}
+
+/// The open searches.
+struct Notifications {
+    base: Dn,
+    changes: Stream,
+    /// The names that are still to come.
+    names: Option<Stream>,
+}
+
+impl Follower {
+    /// Follows the notifications until they end.
+    pub(super) async fn notified(&mut self, connection: &Connection) -> End {
+        let begun = Instant::now();
+        self.register.clear();
+        let attributes = self.register.attributes();
+        let mut notifications = match Notifications::begin(connection, &self.base, attributes).await {
+            Ok(notifications) => notifications,
+            Err(end) => return end,
+        };
+        // What was loaded before may have changed before anything was told.
+        self.changes.expire();
+        let end = loop {
+            let notice = notifications.next().await;
+            connection.hear();
+            let all_named = notifications.names.is_none();
+            if let Err(end) = notice.and_then(|notice| self.heed(notice, all_named, begun)) {
+                break end;
+            }
+        };
+        notifications.end().await;
+        end
+    }
+
+    fn heed(&mut self, notice: Notice, all_named: bool, begun: Instant) -> Result<(), End> {
+        let effect = match notice {
+            Notice::Name { id, dn } => {
+                self.register.name(id, &dn);
+                Effect::Nothing
+            }
+            Notice::AllNames => {
+                self.tells(begun, false);
+                Effect::Nothing
+            }
+            Notice::Changed { id, record, is_group } => {
+                if is_group {
+                    self.changes.groups_changed();
+                }
+                self.register.note(id, &record)
+            }
+            Notice::Gone { id } if self.register.knows(&id) => self.register.remove(&id),
+            Notice::Gone { .. } if all_named => Effect::Nothing,
+            // Its name may have been among those that were still to come.
+            Notice::Gone { .. } => Effect::Everything,
+        };
+        self.forget(effect)
+    }
+}
+
+impl Notifications {
+    /// Asks for changes of these attributes, then for all names below `base`. When it returns, the server has taken note:
+    /// what is loaded from now on is told of.
+    async fn begin(connection: &Connection, base: &Dn, attributes: &[String]) -> Result<Self, End> {
+        let mut ldap = connection.ldap.clone();
+        let begun = unless_it_panics(begin(&mut ldap, base, attributes)).await;
+        let (changes, names) = begun.map_err(End::Refused)?.map_err(ended)?;
+        Ok(Self { base: base.clone(), changes, names: Some(names) })
+    }
+
+    /// What is told next; waits as long as nothing is.
+    async fn next(&mut self) -> Result<Notice, End> {
+        let Some(names) = &mut self.names else { return change(&self.base, next(&mut self.changes).await?) };
+        tokio::select! {
+            biased;
+            changed = next(&mut self.changes) => change(&self.base, changed?),
+            named = next(names) => {
+                let told = name(named?)?;
+                if told.is_none() {
+                    self.names = None;
+                }
+                Ok(told.unwrap_or(Notice::AllNames))
+            }
+        }
+    }
+
+    /// Has the server stop telling.
+    async fn end(mut self) {
+        let mut ldap = self.changes.ldap_handle().clone();
+        let number = ldap.last_id();
+        // If the connection is gone, so is the search.
+        let _ = ldap.abandon(number).await;
+    }
+}
+
+async fn begin(ldap: &mut Ldap, base: &Dn, attributes: &[String]) -> Result<(Stream, Stream), LdapError> {
+    let top = root::context_of(base, ldap).await?;
+    let own = [ID, DELETED, GROUP].map(str::to_owned);
+    let attributes = [attributes, &own].concat();
+    let control = |oid: &str| RawControl { ctype: oid.to_owned(), crit: true, val: None };
+    let none: Vec<Box<dyn Adapter<'_, String, Vec<String>>>> = Vec::new();
+    ldap.with_controls(vec![control(NOTIFICATION), control(SHOW_DELETED)]);
+    let changes = ldap.streaming_search_with(none, top.as_str(), Scope::Subtree, ANY, attributes).await?;
+    // Nothing says that it was taken note of, but the answer to what was asked later.
+    root::read(&Dn::default(), ID, ldap).await?;
+    let pages: Vec<Box<dyn Adapter<'_, String, Vec<String>>>> =
+        vec![Box::new(EntriesOnly::new()), Box::new(PagedResults::new(PAGE))];
+    let id = vec![ID.to_owned()];
+    let names = ldap.streaming_search_with(pages, base.as_str(), Scope::Subtree, ANY, id).await?;
+    Ok((changes, names))
+}
+
+/// What a stream brings next: an entry, or how it ended.
+async fn next(stream: &mut Stream) -> Result<Result<ResultEntry, LdapResult>, End> {
+    loop {
+        let next = unless_it_panics(stream.next()).await.map_err(End::Refused)?.map_err(ended)?;
+        let Some(entry) = next else {
+            return unless_it_panics(stream.finish()).await.map(Err).map_err(End::Refused);
+        };
+        // References (RFC 4511 section 4.5.3) are to what is elsewhere.
+        if !entry.is_ref() && !entry.is_intermediate() {
+            return Ok(Ok(entry));
+        }
+    }
+}
+
+/// What follows from a changed entry.
+fn change(base: &Dn, changed: Result<ResultEntry, LdapResult>) -> Result<Notice, End> {
+    let (id, record) = read(changed.map_err(|result| End::Refused(answer::code(&result)))?)?;
+    let is_deleted = record.values(DELETED).any(|value| value.eq_ignore_ascii_case(b"TRUE"));
+    if is_deleted || !record.dn.is_within(base) {
+        return Ok(Notice::Gone { id });
+    }
+    let is_group = record.values(GROUP).next().is_some();
+    Ok(Notice::Changed { id, record, is_group })
+}
+
+/// A name; none after the last.
+fn name(named: Result<ResultEntry, LdapResult>) -> Result<Option<Notice>, End> {
+    match named {
+        Ok(entry) => read(entry).map(|(id, record)| Some(Notice::Name { id, dn: record.dn })),
+        Err(result) if result.rc == SUCCESS => Ok(None),
+        Err(result) => Err(End::Refused(answer::code(&result))),
+    }
+}
+
+fn read(entry: ResultEntry) -> Result<(Id, Record), End> {
+    let unreadable = || End::Refused(UNREADABLE.to_owned());
+    let record = answer::read(entry.0).ok_or_else(unreadable)?.record;
+    let id = record.values(ID).next().and_then(|id| Id::try_from(id).ok()).ok_or_else(unreadable)?;
+    Ok((id, record))
+}
+
+#[expect(clippy::wildcard_enum_match_arm, reason = "all others say that the connection is gone")]
+fn ended(error: LdapError) -> End {
+    match error {
+        LdapError::LdapResult { result } => End::Refused(answer::code(&result)),
+        _ => End::Lost,
+    }
+}
