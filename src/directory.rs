@@ -15,6 +15,7 @@ use crate::reply::printable_within;
 
 pub mod cache;
 pub mod changes;
+pub mod descriptor;
 pub mod entry;
 pub mod filter;
 pub mod ldap;

@@ -10,9 +10,11 @@ use crate::address::{Address, AddressRules};
 use crate::dn::Dn;
 
 mod context;
+mod sid;
 mod submitter;
 
 pub use context::{Context, DecidedBy, GrantRules, Place, Scope};
+pub use sid::{Sid, SidError};
 pub use submitter::{Account, Membership, Mode, Person, Submitter};
 
 /// A right that a principal's entry can grant.
