@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::address::Address;
 use crate::dn::Dn;
-use crate::grant::{Entry, Membership};
+use crate::grant::{Entry, Membership, Sid};
 use crate::reply::printable_within;
 
 pub mod cache;
@@ -88,6 +88,10 @@ pub trait Directory: Send + Sync {
 
     /// The entry with this name, whatever it is: for the administrator's commands.
     fn by_dn(&self, dn: &Dn) -> impl Future<Output = Result<Option<Arc<Entry>>, Failure>> + Send;
+
+    /// The entry with this security identifier, whatever it is: for the administrator's commands. None where the
+    /// schema has no access control.
+    fn by_sid(&self, sid: &Sid) -> impl Future<Output = Result<Option<Arc<Entry>>, Failure>> + Send;
 }
 
 /// Of those who have a login in one attribute, the only one; none if nobody has it, a failure that names all if several do.

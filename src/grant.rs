@@ -10,10 +10,12 @@ use crate::address::{Address, AddressRules};
 use crate::dn::Dn;
 
 mod context;
+mod security;
 mod sid;
 mod submitter;
 
 pub use context::{Context, DecidedBy, GrantRules, Place, Scope};
+pub use security::{Security, Trustee};
 pub use sid::{Sid, SidError};
 pub use submitter::{Account, Membership, Mode, Person, Submitter};
 
@@ -58,6 +60,8 @@ pub enum Delegate {
     Login(String),
     /// The person with this number, as [`number`] has it.
     Number(String),
+    /// The person or security group of an access control entry.
+    Trustee(Trustee),
 }
 
 /// A number that stands for a person (`uidNumber`, RFC 2307 section 2.2): digits, here without zeros in front; none if
@@ -89,6 +93,7 @@ impl Delegate {
             Self::Address(address) => entry.primary() == Some(address),
             Self::Login(login) => entry.logins.iter().any(|own| own.eq_ignore_ascii_case(login)),
             Self::Number(number) => entry.numbers.contains(number),
+            Self::Trustee(trustee) => entry.sid() == Some(&trustee.sid),
         }
     }
 }
@@ -100,6 +105,7 @@ impl fmt::Display for Delegate {
             Self::Address(address) => write!(f, "<{address}>"),
             Self::Login(login) => f.write_str(login),
             Self::Number(number) => write!(f, "number {number}"),
+            Self::Trustee(trustee) => write!(f, "{}", trustee.sid),
         }
     }
 }
@@ -132,6 +138,8 @@ pub struct Entry {
     pub enabled: Option<bool>,
     /// What it grants to others.
     pub grants: Vec<Grant>,
+    /// Its access control, where the directory has it.
+    pub security: Option<Box<Security>>,
 }
 
 impl Entry {
@@ -324,6 +332,10 @@ pub enum Standing {
     NotSubmitter,
     /// The principal does not share a context with the identity that is named, or not with the submitter.
     OtherContext,
+    /// The principal denies the same to whom this names: the submitter, a group that it is in, or everybody.
+    Denied(Sid),
+    /// The directory does not show by what this entry, the submitter's or a group's, could be denied the same.
+    Unidentified(Dn),
     /// Delegation is not enabled for the principal, by this scope.
     Disabled(Scope),
 }
@@ -342,10 +354,23 @@ pub fn standing(grant: &Grant, principal: &Entry, submitter: &Submitter, rules: 
     let Some(identity) = within.next().filter(|_| shares_context(principal, submitter, rules)) else {
         return Standing::OtherContext;
     };
+    if let Delegate::Trustee(trustee) = &grant.delegate
+        && let Some(standing) = withheld(trustee, principal, submitter)
+    {
+        return standing;
+    }
     match rules.enabled(principal) {
         (false, scope) if grant.right.needs_enabled() => Standing::Disabled(scope),
         (true | false, _) => Standing::Counts(identity.dn.clone()),
     }
+}
+
+/// Why what an access control entry allows does not count, if it does not.
+fn withheld(allowed: &Trustee, principal: &Entry, submitter: &Submitter) -> Option<Standing> {
+    if let Some(entry) = submitter.unidentified() {
+        return Some(Standing::Unidentified(entry.dn.clone()));
+    }
+    submitter.denial(principal, allowed).cloned().map(Standing::Denied)
 }
 
 #[cfg(test)]

@@ -15,7 +15,7 @@ use crate::directory::ldif::{LdifDirectory, LdifError};
 use crate::directory::lookup::{Forms, Holders, Lookup, LookupRules, Resolver};
 use crate::directory::{Directory, Failure, Groups};
 use crate::dn::Dn;
-use crate::grant::{Entry, Person};
+use crate::grant::{Entry, Person, Sid};
 use crate::site::Site;
 
 /// Why there is nobody to ask.
@@ -205,6 +205,13 @@ impl Directory for Backend {
         match self {
             Self::File(directory) => directory.by_dn(dn).await,
             Self::Server(directory) => directory.by_dn(dn).await,
+        }
+    }
+
+    async fn by_sid(&self, sid: &Sid) -> Result<Option<Arc<Entry>>, Failure> {
+        match self {
+            Self::File(directory) => directory.by_sid(sid).await,
+            Self::Server(directory) => directory.by_sid(sid).await,
         }
     }
 }

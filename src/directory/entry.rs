@@ -8,11 +8,14 @@ use std::fmt;
 use std::str::from_utf8;
 
 use crate::address::{Address, AddressError};
+use crate::directory::descriptor::DescriptorError;
 use crate::directory::record::Record;
-use crate::directory::schema::{DeputyError, MemberError, Schema};
+use crate::directory::schema::{DeputyError, MemberError, Schema, is_binary};
 use crate::dn::Dn;
-use crate::grant::{self, Entry, Grant, Right};
+use crate::grant::{self, Entry, Grant, Right, SidError};
 use crate::reply::{printable, printable_within};
+
+mod access;
 
 /// A value that is not used.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -45,6 +48,15 @@ pub enum Doubtful {
     /// It should be text.
     #[error("it is not UTF-8")]
     NotText,
+    /// It should be a security identifier.
+    #[error(transparent)]
+    Sid(#[from] SidError),
+    /// It should be the number of a group.
+    #[error("it is not the number of a group (MS-ADA3, primaryGroupID)")]
+    Group,
+    /// It should be a security descriptor.
+    #[error("nothing in it counts: {0}")]
+    Descriptor(#[from] DescriptorError),
 }
 
 /// The longest name that is shown of an entry, in octets.
@@ -80,6 +92,9 @@ impl<'a> Reader<'a> {
     /// The entry. Logins are a person's alone: what else has an attribute like `mail` does not log in with it.
     pub(crate) fn entry(&mut self, is_person: bool) -> Entry {
         let schema = self.schema;
+        let access = self.access();
+        let mut grants: Vec<_> = self.grants().into_iter().map(|granted| granted.grant).collect();
+        grants.extend(access.grants);
         Entry {
             dn: self.record.dn.clone(),
             name: self.name(),
@@ -88,16 +103,17 @@ impl<'a> Reader<'a> {
             logins: if is_person { self.logins() } else { Vec::new() },
             numbers: if is_person { self.numbers() } else { Vec::new() },
             enabled: self.enabled(),
-            grants: self.grants().into_iter().map(|granted| granted.grant).collect(),
+            grants,
+            security: access.security,
         }
     }
 
-    /// The values of the attributes that are text, in order, each with its attribute. White space around one means
+    /// The values of those of the attributes that are text, in order, each with its attribute. White space around one means
     /// nothing, as to servers (RFC 4518 section 2.6.1).
     pub(crate) fn texts(&mut self, attributes: &'a [String]) -> Vec<(&'a str, &'a str)> {
         let record = self.record;
         let mut texts = Vec::new();
-        for attribute in attributes {
+        for attribute in attributes.iter().filter(|attribute| !is_binary(attribute)) {
             for value in record.values(attribute) {
                 match from_utf8(value) {
                     Ok(text) => texts.push((attribute.as_str(), text.trim())),

@@ -22,10 +22,10 @@ use crate::directory::entry::Reader;
 use crate::directory::filter::Filter;
 use crate::directory::login::Login;
 use crate::directory::record::{Record, key};
-use crate::directory::schema::{MemberForm, Schema};
+use crate::directory::schema::{MemberForm, OBJECT_SID, Schema};
 use crate::directory::{Directory, Failure, Groups, alone};
 use crate::dn::{Dn, fold};
-use crate::grant::Entry;
+use crate::grant::{Entry, Sid};
 
 mod answer;
 mod connect;
@@ -281,6 +281,13 @@ impl Directory for LdapDirectory {
         self.check(&result, dn)?;
         let found = answers.iter().find(|answer| answer.record.dn == *dn);
         Ok(found.map(|answer| self.entry(&answer.record, false)))
+    }
+
+    async fn by_sid(&self, sid: &Sid) -> Result<Option<Arc<Entry>>, Failure> {
+        let filter = Filter::equal(OBJECT_SID, sid.octets());
+        let records = self.search(self.within(None), &filter, self.deadline()).await?;
+        let entries = records.iter().map(|record| self.entry(record, false));
+        Ok(entries.filter(|entry| entry.sid() == Some(sid)).next())
     }
 }
 

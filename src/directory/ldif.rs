@@ -14,10 +14,10 @@ use crate::directory::entry::{Doubt, Doubtful, Reader};
 use crate::directory::filter::FilterError;
 use crate::directory::login::Login;
 use crate::directory::record::{Record, key};
-use crate::directory::schema::{MemberName, Schema};
+use crate::directory::schema::{MemberName, Schema, is_binary};
 use crate::directory::{Directory, Failure, Groups, alone};
 use crate::dn::Dn;
-use crate::grant::Entry;
+use crate::grant::{Entry, Sid};
 
 mod reader;
 
@@ -276,6 +276,11 @@ impl Directory for LdifDirectory {
     async fn by_dn(&self, dn: &Dn) -> Result<Option<Arc<Entry>>, Failure> {
         Ok(self.held(self.by_dn.get(dn)).next().map(|held| held.entry.clone()))
     }
+
+    async fn by_sid(&self, sid: &Sid) -> Result<Option<Arc<Entry>>, Failure> {
+        let mut entries = self.entries.iter().map(|held| &held.entry);
+        Ok(entries.find(|entry| entry.sid() == Some(sid)).cloned())
+    }
 }
 
 /// The records of a file as they are, for the administrator's commands; see [`LdifDirectory::load`].
@@ -307,7 +312,7 @@ fn within_base(
 
 /// The records of a file in the order of their names; no name twice.
 fn records(text: &[u8], schema: &Schema) -> Result<Vec<Record>, Located> {
-    let texts = schema.attributes().map(key).collect();
+    let texts = schema.attributes().filter(|attribute| !is_binary(attribute)).map(key).collect();
     let mut lines: HashMap<Dn, usize> = HashMap::new();
     let mut records = Vec::new();
     for reader::Found { line, mut record } in reader::records(text, &texts)? {

@@ -116,13 +116,24 @@ impl Schema {
             &self.enabled,
         ];
         let members = self.member.iter().map(|member| &member.attribute);
-        lists.into_iter().flatten().chain(members).map(String::as_str)
+        let identities = self.has_descriptors().then_some([OBJECT_SID, PRIMARY_GROUP]);
+        let named = lists.into_iter().flatten().chain(members).map(String::as_str);
+        named.chain(identities.into_iter().flatten())
+    }
+
+    /// Whether security descriptors grant anything, so that entries are known by their security identifiers.
+    pub fn has_descriptors(&self) -> bool {
+        let lists = [&self.send_as, &self.send_on_behalf, &self.schedule];
+        lists.into_iter().flatten().any(|attribute| GrantForm::of(attribute) == GrantForm::Descriptor)
     }
 
     /// The form of the values of an attribute of grants.
     pub fn grant_form(&self, attribute: &str) -> GrantForm {
         match self.dialect {
             Dialect::Standard => GrantForm::of(attribute),
+            Dialect::ActiveDirectory if GrantForm::of(attribute) == GrantForm::Descriptor => {
+                GrantForm::Descriptor
+            }
             // Kopano's attribute too (ldap.cfg(5), `ldap_sendas_attribute_type`).
             Dialect::ActiveDirectory => GrantForm::Dn,
         }
@@ -174,6 +185,8 @@ pub enum GrantForm {
     /// By distinguished name, in one value with all that the delegate may do ([`Deputy`]). The value grants what it
     /// says, under whichever right the attribute stands: giving or taking a right changes the delegate's value.
     Deputy,
+    /// By security identifier, as the right Send As in a security descriptor, which is no text.
+    Descriptor,
 }
 
 impl GrantForm {
@@ -184,6 +197,7 @@ impl GrantForm {
             // text is that of `ldap_user_unique_attribute`, uidNumber; kopano4ucs asks for uidNumber by name.
             "kopanosendasprivilege" | "kopano4ucssendasprivilege" => Self::Number,
             "oxdeputypermissiongivento" => Self::Deputy,
+            "ntsecuritydescriptor" => Self::Descriptor,
             // Kolab 3 writes names into kolabDelegate (kolab-webadmin, kolab_delegation); Kolab 2 wrote addresses.
             _ => Self::Dn,
         }
@@ -200,8 +214,19 @@ impl GrantForm {
                 let deputy = Deputy::parse(value)?;
                 Ok(deputy.has(right).then_some(Delegate::Dn(deputy.dn)))
             }
+            Self::Descriptor => Ok(None),
         }
     }
+}
+
+/// Who an entry is to security descriptors (MS-ADA3): its identifier, and the last part of its primary group's.
+pub const OBJECT_SID: &str = "objectSid";
+/// See [`OBJECT_SID`].
+pub const PRIMARY_GROUP: &str = "primaryGroupID";
+
+/// Whether the values of an attribute are octets and no text.
+pub fn is_binary(attribute: &str) -> bool {
+    attribute.eq_ignore_ascii_case(OBJECT_SID) || GrantForm::of(attribute) == GrantForm::Descriptor
 }
 
 /// RFC 4517 section 3.3.21: `distinguishedName [ SHARP BitString ]`, where a bit string is like `'0101'B`.

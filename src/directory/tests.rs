@@ -18,6 +18,7 @@ fn entry(name: &str) -> Arc<Entry> {
         logins: vec![],
         numbers: Vec::new(),
         enabled: None,
+        security: None,
         grants: vec![],
     })
 }
@@ -70,6 +71,10 @@ impl Directory for Groupware {
     }
 
     async fn by_dn(&self, _: &Dn) -> Result<Option<Arc<Entry>>, Failure> {
+        panic!("the walk asks for groups only");
+    }
+
+    async fn by_sid(&self, _: &Sid) -> Result<Option<Arc<Entry>>, Failure> {
         panic!("the walk asks for groups only");
     }
 }

@@ -69,6 +69,11 @@ impl Sid {
         self.is(5, &[10])
     }
 
+    /// Whether it stands for the operating system of a server: `S-1-5-18`.
+    pub fn is_system(&self) -> bool {
+        self.is(5, &[18])
+    }
+
     /// Whether everybody who logs in is meant (MS-DTYP section 2.4.2.4): Everyone, Authenticated Users, This
     /// Organization, and the built-in group Users, which has the others for members.
     pub fn is_everybody(&self) -> bool {

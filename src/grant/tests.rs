@@ -29,6 +29,7 @@ fn person(name: &str) -> Entry {
         logins: vec![login.to_owned()],
         numbers: Vec::new(),
         enabled: None,
+        security: None,
         grants: Vec::new(),
     }
 }

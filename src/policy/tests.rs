@@ -25,6 +25,7 @@ fn entry(name: &str, grants: &[(Right, &str)]) -> Entry {
         logins: vec![name.to_owned()],
         numbers: Vec::new(),
         enabled: None,
+        security: None,
         grants: grants.iter().map(grant).collect(),
     }
 }

@@ -6,7 +6,7 @@ use crate::config::Accounts;
 use crate::directory::lookup::{Forms, LookupRules, Resolver};
 use crate::directory::{Directory, Groups};
 use crate::dn::Dn;
-use crate::grant::{Account, Delegate, Entry, Grant, Right};
+use crate::grant::{Account, Delegate, Entry, Grant, Right, Sid};
 
 /// What the directory does when it is asked.
 #[derive(Clone, Copy, Debug)]
@@ -47,6 +47,7 @@ fn entry(name: &str, delegate: Option<&str>) -> Entry {
         logins: vec![name.into()],
         numbers: Vec::new(),
         enabled: None,
+        security: None,
         grants: delegate.into_iter().map(grant).collect(),
     }
 }
@@ -66,6 +67,10 @@ impl Directory for Company {
 
     async fn by_dn(&self, dn: &Dn) -> Result<Option<Arc<Entry>>, Failure> {
         Ok(self.ask()?.into_iter().find(|entry| entry.dn == *dn))
+    }
+
+    async fn by_sid(&self, sid: &Sid) -> Result<Option<Arc<Entry>>, Failure> {
+        Ok(self.ask()?.into_iter().find(|entry| entry.sid() == Some(sid)))
     }
 }
 

@@ -12,7 +12,7 @@ use crate::directory::login::Login;
 use crate::directory::record::Record;
 use crate::directory::schema::Schema;
 use crate::dn::Dn;
-use crate::grant::{Delegate, Entry, GrantRules, Right};
+use crate::grant::{Delegate, Entry, GrantRules, Right, Sid};
 
 mod grants;
 mod shared;
@@ -79,6 +79,7 @@ pub(super) struct Survey<'a> {
     rules: &'a GrantRules,
     entries: Vec<Seen>,
     by_dn: HashMap<Arc<Dn>, usize>,
+    by_sid: HashMap<Sid, usize>,
     /// By the values of each login attribute.
     by_login: Vec<Index>,
     by_address: Index,
@@ -159,6 +160,7 @@ impl<'a> Survey<'a> {
             rules,
             entries: Vec::new(),
             by_dn: HashMap::new(),
+            by_sid: HashMap::new(),
             by_login: vec![Index::new(); schema.login.len()],
             by_address: Index::new(),
             by_number: Index::new(),
@@ -212,6 +214,7 @@ impl<'a> Survey<'a> {
         self.see_doubts(reader.into_doubts());
         let dn = Arc::new(entry.dn.clone());
         self.by_dn.insert(dn.clone(), number);
+        self.by_sid.extend(entry.sid().map(|sid| (sid.clone(), number)));
         let primary = entry.primary().map(|address| address.key().into());
         self.entries.push(Seen { dn, primary, is: Roles::default() });
     }

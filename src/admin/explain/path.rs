@@ -6,7 +6,7 @@ use super::{Known, Principal, Step, shown};
 use crate::directory::lookup::Resolver;
 use crate::directory::{Directory, Failure, Groups};
 use crate::dn::Dn;
-use crate::grant::{self, Delegate, Entry, Grant, Relation, Scope, Standing, Submitter};
+use crate::grant::{self, Delegate, Entry, Grant, Relation, Scope, Sid, Standing, Submitter};
 use crate::reply;
 use crate::site::Site;
 
@@ -106,9 +106,13 @@ impl<'a, D: Directory> Explainer<'a, D> {
                 Standing::SelfGrant => (false, "it names the principal itself".to_owned()),
                 Standing::NotSubmitter => (false, self.not_submitter(grant).await?),
                 Standing::OtherContext => (false, "it is in another context than the principal".to_owned()),
+                Standing::Denied(sid) => {
+                    (false, format!("denied by an access control entry for {}", self.named(&sid).await?))
+                }
+                Standing::Unidentified(dn) => (false, unidentified(&dn)),
                 Standing::Disabled(scope) => (false, format!("delegation is not enabled: {}", says(scope))),
             };
-            let name = reply::printable(&grant.delegate.to_string());
+            let name = self.delegate(&grant.delegate).await?;
             steps.push(Step { right: Some(grant.right.name()), name, counts, reason });
         }
         if let Some(right) = rules.group_members
@@ -120,6 +124,21 @@ impl<'a, D: Directory> Explainer<'a, D> {
             steps.push(Step { right: Some(right.name()), name, counts, reason: reason.to_owned() });
         }
         Ok(steps)
+    }
+
+    /// A delegate as a grant names it; a security identifier with the name of its entry.
+    async fn delegate(&self, delegate: &Delegate) -> Result<String, Failure> {
+        match delegate {
+            Delegate::Dn(_) | Delegate::Address(_) | Delegate::Login(_) | Delegate::Number(_) => {
+                Ok(reply::printable(&delegate.to_string()))
+            }
+            Delegate::Trustee(trustee) => self.named(&trustee.sid).await,
+        }
+    }
+
+    async fn named(&self, sid: &Sid) -> Result<String, Failure> {
+        let entry = self.site.lookup.directory.by_sid(sid).await?;
+        Ok(entry.map_or_else(|| sid.to_string(), |entry| format!("{} ({sid})", shown(&entry))))
     }
 
     fn counts_for(&self, identity: &Dn) -> String {
@@ -139,6 +158,10 @@ impl<'a, D: Directory> Explainer<'a, D> {
             Delegate::Login(login) => self.site.lookup.directory.by_login(login, None).await?.is_some(),
             // Nobody is looked up by number.
             Delegate::Number(_) => true,
+            Delegate::Trustee(trustee) if trustee.sid.is_everybody() => {
+                return Ok("it names everybody, who is never a delegate".to_owned());
+            }
+            Delegate::Trustee(trustee) => self.site.lookup.directory.by_sid(&trustee.sid).await?.is_some(),
         };
         let reason = if exists {
             "it names neither the submitter nor a security group that the submitter is in"
@@ -147,6 +170,14 @@ impl<'a, D: Directory> Explainer<'a, D> {
         };
         Ok(reason.to_owned())
     }
+}
+
+fn unidentified(dn: &Dn) -> String {
+    format!(
+        "objectSid and primaryGroupID of {} are not shown, by which it could be denied; let the milter's account \
+         read them",
+        reply::printable(dn.as_str())
+    )
 }
 
 /// Which scope said that delegation is not enabled, and where to change it.

@@ -91,6 +91,7 @@ fn member(name: &str, logins: &[&str]) -> Entry {
         logins: logins.iter().map(|&login| login.to_owned()).collect(),
         numbers: Vec::new(),
         enabled: None,
+        security: None,
         grants: vec![],
     }
 }

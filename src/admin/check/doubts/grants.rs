@@ -2,10 +2,11 @@
 
 use super::{Granted, Kind, Seen, Survey, key, listed, named};
 use crate::admin::explain::says;
+use crate::directory::descriptor::{Effect, Permission};
 use crate::directory::entry::{self, Reader};
 use crate::directory::login::Login;
 use crate::dn::Dn;
-use crate::grant::{Delegate, Entry, Grant, Right};
+use crate::grant::{Delegate, Entry, Grant, Right, Trustee};
 
 use super::super::report::quoted;
 
@@ -27,6 +28,26 @@ impl<'a> Survey<'a> {
             let (attribute, value) = (attribute.to_owned(), value.to_owned());
             self.grants.push(Granted { principal: number, right, attribute, value, delegate, disabled });
         }
+        self.see_permissions(reader, entry, number);
+    }
+
+    /// Notes whom an entry's own descriptor allows Send As by its name. Full control, and what comes from above, stands
+    /// on every entry.
+    fn see_permissions<'s>(&mut self, reader: &mut Reader<'s>, entry: &Entry, number: usize)
+    where
+        'a: 's,
+    {
+        let right = Right::SendAs;
+        for (attribute, Permission { effect, inherited, specific, sid }) in
+            reader.permissions(&self.schema.send_as)
+        {
+            if effect == Effect::Allow && specific && !inherited && entry.sid() != Some(&sid) {
+                let (attribute, value) = (attribute.to_owned(), sid.to_string());
+                let delegate = Delegate::Trustee(Trustee { sid, inherited });
+                let principal = number;
+                self.grants.push(Granted { principal, right, attribute, value, delegate, disabled: None });
+            }
+        }
     }
 
     /// Follows each grant to whom it names.
@@ -43,7 +64,9 @@ impl<'a> Survey<'a> {
             named.iter().copied().filter(|entry| entry.is.person || entry.is.security_group).collect();
         let shares = |entry: &&&Seen| self.rules.share_context(principal, &entry.dn);
         let near: Vec<_> = delegates.iter().filter(shares).copied().collect();
-        let (kind, what) = if named.is_empty() {
+        let (kind, what) = if stands_for_many(&grant.delegate) {
+            (Kind::NoDelegate, "which is neither a person nor a security group".to_owned())
+        } else if named.is_empty() {
             (Kind::Nobody, "who is not in the directory".to_owned())
         } else if delegates.is_empty() {
             (Kind::NoDelegate, "which is neither a person nor a security group".to_owned())
@@ -81,8 +104,17 @@ impl<'a> Survey<'a> {
             Delegate::Number(number) => {
                 self.those(self.by_number.get(number.as_str()).into_iter().flatten(), |entry| entry.is.person)
             }
+            Delegate::Trustee(trustee) => self.by_sid.get(&trustee.sid).copied().into_iter().collect(),
         };
         numbers.into_iter().filter_map(|number| self.entries.get(number)).collect()
+    }
+}
+
+/// Whether it is one of those that no entry has, such as Everyone.
+fn stands_for_many(delegate: &Delegate) -> bool {
+    match delegate {
+        Delegate::Dn(_) | Delegate::Address(_) | Delegate::Login(_) | Delegate::Number(_) => false,
+        Delegate::Trustee(trustee) => !trustee.sid.is_of_an_entry(),
     }
 }
 

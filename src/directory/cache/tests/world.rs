@@ -173,6 +173,7 @@ fn entry(version: u64) -> Arc<Entry> {
         logins: vec![],
         numbers: Vec::new(),
         enabled: None,
+        security: None,
         grants: vec![],
     })
 }
