@@ -29,6 +29,9 @@ const GENERIC_ALL: u32 = 0x1000_0000;
 const DACL_PRESENT: u16 = 0x0004;
 const SELF_RELATIVE: u16 = 0x8000;
 
+/// The octets of a list's header (MS-DTYP section 2.4.5).
+const ACL_HEAD: usize = 8;
+
 /// Flags of an entry (MS-DTYP section 2.4.4.1).
 const INHERIT_ONLY: u8 = 0x08;
 const INHERITED: u8 = 0x10;
@@ -232,7 +235,7 @@ impl<'a> Octets<'a> {
         let mut head = self;
         let [revision, _] = head.take()?;
         let size = usize::from(u16::from_le_bytes(head.take()?));
-        if !matches!(revision, 2 | 4) {
+        if !matches!(revision, 2 | 4) || size < ACL_HEAD {
             return Err(DescriptorError::Malformed);
         }
         self.first(size)

@@ -3,8 +3,8 @@
 //! All else stays octet for octet, whatever it is; the parts are laid out anew behind the header.
 
 use super::{
-    Ace, CONTROL_ACCESS, Dacl, Descriptor, DescriptorError, Effect, Guid, HAS_TYPE, Meaning, Permission,
-    permissions,
+    ACL_HEAD, Ace, CONTROL_ACCESS, Dacl, Descriptor, DescriptorError, Effect, Guid, HAS_TYPE, Meaning,
+    Permission, permissions,
 };
 use crate::grant::Sid;
 
@@ -14,8 +14,7 @@ const ALLOWED_OBJECT: u8 = 0x05;
 /// What lists with object entries have (MS-DTYP section 2.4.5).
 const REVISION: u8 = 4;
 
-/// The octets of a list's header, and of a descriptor's.
-const ACL_HEAD: usize = 8;
+/// The octets of a descriptor's header.
 const HEAD: usize = 20;
 
 /// The most octets of a descriptor: lists have 16 bits for their size (MS-DTYP section 2.4.5).

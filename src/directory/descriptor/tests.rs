@@ -159,7 +159,12 @@ fn what_is_no_descriptor_says_nothing() {
         ("a list beyond the end", changed(17, 1), Truncated),
         ("an owner beyond the end", changed(5, 1), Truncated),
         ("another revision of the list", changed(20, 3), Malformed),
-        ("a list without room for its header", changed(22, 7), Truncated),
+        ("a list without room for its header", changed(22, 7), Malformed),
+        (
+            "an audit list without room for its header",
+            with_parts(None, None, Some(&[4, 0, 1, 0]), Some(&acl(&[]))),
+            Malformed,
+        ),
         ("a list without room for its entries", changed(22, 30), Truncated),
         ("more entries than there are", changed(24, 2), Truncated),
         ("an entry smaller than its header", changed(30, 0), Truncated),
