@@ -14,6 +14,8 @@
 
 mod support;
 
+use std::process::Command;
+
 use support::decisions::Company;
 use support::project;
 
@@ -272,6 +274,54 @@ fn univention() {
         anna | <anna@example.org>   | From: viewer@example.org    | 550 5.7.1 …
         anna | <anna@example.org>   | From: mixed@example.org     | 550 5.7.1 …
         bob  | <bob@example.org>    | From: mixed@example.org     | Sender: "Bob Berg" <bob@example.org>
+        "#,
+    );
+}
+
+#[test]
+fn active_directory() {
+    let written = Command::new(project("tests/fixtures/presets/active-directory.py")).output().unwrap();
+    let fixture = std::fs::read(project("tests/fixtures/presets/active-directory.ldif")).unwrap();
+    assert!(written.stdout == fixture, "active-directory.ldif is not what active-directory.py writes");
+    // Send-as wins, as in Exchange; there is nothing like scheduling alone, and nobody switches delegation off.
+    let differs = &[
+        (
+            "both rights",
+            "
+        anna | <anna@example.org>   | From: both@example.org       | envelope <both@example.org>
+        bob  | <bob@example.org>    | From: both@example.org       | 550 5.7.1 …
+        ",
+        ),
+        ("scheduling alone, and this is none", ""),
+        ("delegation switched off", ""),
+    ];
+    Preset { name: "active-directory", has_schema: true, differs }.passes(
+        r#"
+        shared   | <shared@example.org> | From: shared@example.org     | 550 5.7.1 …
+        pc$      | <pc$@example.org>    | From: pc$@example.org        | 550 5.7.1 …
+        moved    | <moved@example.org>  | From: moved@example.org      | as sent
+        moved    | <moved@example.org>  | From: yesterday@example.org  | 550 5.7.1 …
+        yesterday@example.org | <moved@example.org> | From: moved@example.org | as sent
+        multi    | <second@example.org> | From: another@example.org    | as sent
+        second@example.org | <multi@example.org> | From: led@example.org | Sender: "Mia Multi" <multi@example.org>
+        bob      | <bob@example.org>    | From: helpdesk@example.org   | 550 5.7.1 …
+        anna     | <anna@example.org>   | From: denied@example.org     | 550 5.7.1 …
+        anna     | <anna@example.org>   | From: overruled@example.org  | envelope <overruled@example.org>
+        anna     | <anna@example.org>   | From: inherited@example.org  | envelope <inherited@example.org>
+        anna     | <anna@example.org>   | From: kept@example.org       | 550 5.7.1 …
+        anna     | <anna@example.org>   | From: toeveryone@example.org | 550 5.7.1 …
+        anna     | <anna@example.org>   | From: tousers@example.org    | 550 5.7.1 …
+        anna     | <anna@example.org>   | From: all-denied@example.org | 550 5.7.1 …
+        anna     | <anna@example.org>   | From: group-denied@example.org | envelope <group-denied@example.org>
+        carl     | <carl@example.org>   | From: group-denied@example.org | 550 5.7.1 …
+        anna     | <anna@example.org>   | From: conditional@example.org | 550 5.7.1 …
+        anna     | <anna@example.org>   | From: full@example.org       | envelope <full@example.org>
+        bob      | <bob@example.org>    | From: full@example.org       | envelope <full@example.org>
+        anna     | <anna@example.org>   | From: forheirs@example.org   | 550 5.7.1 …
+        anna     | <anna@example.org>   | From: audited@example.org    | envelope <audited@example.org>
+        anna     | <anna@example.org>   | From: receive@example.org    | 550 5.7.1 …
+        anna     | <anna@example.org>   | From: broken@example.org     | Sender: "Anna Adams" <anna@example.org>
+        admin    | <admin@example.org>  | From: fred@example.org       | envelope <fred@example.org>
         "#,
     );
 }

@@ -38,9 +38,6 @@ pub enum Source {
 /// The preset without which none is named.
 const DEFAULT_PRESET: &str = "delegation";
 
-/// Presets that the specification promises besides.
-const PROMISED_PRESETS: [&str; 1] = ["active-directory"];
-
 /// What `directory.urls` may be, in words that follow "allowed".
 const ONE_SOURCE: &str = r#"is one file, ["file:directory.ldif"], or servers in the order in which they are tried, ["ldap://127.0.0.1:389"]"#;
 
@@ -125,10 +122,6 @@ fn preset(table: &Table<'_>) -> Option<Schema> {
 }
 
 fn no_preset(name: &str) -> Fault {
-    if PROMISED_PRESETS.contains(&name) {
-        let instead = r#"allowed are "delegation", "kopano", "kolab" and "univention", whose attributes and filters can be overridden"#;
-        return Fault::NotYet { what: format!("{} is", quoted(name)), instead };
-    }
     Fault::NotAllowed { found: quoted(name), because: None, allowed: one_of(PRESETS.iter().copied()) }
 }
 

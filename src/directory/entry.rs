@@ -10,7 +10,7 @@ use std::str::from_utf8;
 use crate::address::{Address, AddressError};
 use crate::directory::descriptor::DescriptorError;
 use crate::directory::record::Record;
-use crate::directory::schema::{DeputyError, MemberError, Schema, is_binary};
+use crate::directory::schema::{AddressForm, AddressValue, DeputyError, MemberError, Schema, is_binary};
 use crate::dn::Dn;
 use crate::grant::{self, Entry, Grant, Right, SidError};
 use crate::reply::{printable, printable_within};
@@ -91,15 +91,15 @@ impl<'a> Reader<'a> {
 
     /// The entry. Logins are a person's alone: what else has an attribute like `mail` does not log in with it.
     pub(crate) fn entry(&mut self, is_person: bool) -> Entry {
-        let schema = self.schema;
+        let (mail, aliases) = self.owned();
         let access = self.access();
         let mut grants: Vec<_> = self.grants().into_iter().map(|granted| granted.grant).collect();
         grants.extend(access.grants);
         Entry {
             dn: self.record.dn.clone(),
             name: self.name(),
-            mail: self.in_order(&schema.address),
-            aliases: self.in_order(&schema.alias),
+            mail,
+            aliases,
             logins: if is_person { self.logins() } else { Vec::new() },
             numbers: if is_person { self.numbers() } else { Vec::new() },
             enabled: self.enabled(),
@@ -144,13 +144,32 @@ impl<'a> Reader<'a> {
         self.texts(&schema.number).into_iter().filter_map(|(_, text)| grant::number(text)).collect()
     }
 
+    /// The addresses of the entry, and its aliases. Where one is marked as the primary, all others are aliases.
+    fn owned(&mut self) -> (Vec<Address>, Vec<Address>) {
+        let schema = self.schema;
+        let is_marked = |own: &Owned<'_>| own.is_primary;
+        let addresses = |owned: Vec<Owned<'_>>| owned.into_iter().map(|own| own.address).collect::<Vec<_>>();
+        let (marked, mail): (Vec<_>, Vec<_>) =
+            self.in_order(&schema.address).into_iter().partition(is_marked);
+        let (marked_too, aliases): (Vec<_>, Vec<_>) =
+            self.in_order(&schema.alias).into_iter().partition(is_marked);
+        let marked: Vec<_> = marked.into_iter().chain(marked_too).collect();
+        let (mail, aliases) =
+            if marked.is_empty() { (mail, aliases) } else { (marked, [mail, aliases].concat()) };
+        (addresses(mail), addresses(aliases))
+    }
+
     /// The addresses in the attributes, the one that is a login too first, then the smallest by bytes: servers give
     /// values in no order (RFC 4511 section 4.1.7), and the first of an entry is its primary.
-    fn in_order(&mut self, attributes: &'a [String]) -> Vec<Address> {
+    /// Proxy addresses say it all: where there are any, others do not count.
+    fn in_order(&mut self, attributes: &'a [String]) -> Vec<Owned<'a>> {
         let mut addresses = self.addresses(attributes);
+        if addresses.iter().any(|own| own.form == AddressForm::Proxy) {
+            addresses.retain(|own| own.form == AddressForm::Proxy);
+        }
         let logins = self.login_addresses();
-        addresses.sort_by_key(|(text, address)| (!logins.contains(address), *text));
-        addresses.into_iter().map(|(_, address)| address).collect()
+        addresses.sort_by_key(|own| (!logins.contains(&own.address), own.text));
+        addresses
     }
 
     /// The logins that are addresses, but those that stand in an address attribute: there, all values are logins.
@@ -162,13 +181,15 @@ impl<'a> Reader<'a> {
         logins.filter_map(|(_, login)| Address::parse(login).ok()).collect()
     }
 
-    /// The addresses in the attributes, each with its text.
-    fn addresses(&mut self, attributes: &'a [String]) -> Vec<(&'a str, Address)> {
+    /// The mail addresses in the attributes.
+    fn addresses(&mut self, attributes: &'a [String]) -> Vec<Owned<'a>> {
         let mut addresses = Vec::new();
-        for (attribute, text) in self.texts(attributes) {
+        for (attribute, value) in self.texts(attributes) {
+            let form = AddressForm::of(attribute);
+            let Some(AddressValue { text, is_primary }) = form.read(value) else { continue };
             match Address::parse(text) {
-                Ok(address) => addresses.push((text, address)),
-                Err(error) => self.doubt(attribute, text, Doubtful::Address(error)),
+                Ok(address) => addresses.push(Owned { text, address, form, is_primary }),
+                Err(error) => self.doubt(attribute, value, Doubtful::Address(error)),
             }
         }
         addresses
@@ -223,6 +244,15 @@ pub(crate) struct Granted<'a> {
     pub(crate) value: &'a str,
     /// What it says.
     pub(crate) grant: Grant,
+}
+
+/// An address as an entry has it.
+#[derive(Clone)]
+struct Owned<'a> {
+    text: &'a str,
+    address: Address,
+    form: AddressForm,
+    is_primary: bool,
 }
 
 /// RFC 4517 section 3.3.3, in any case.

@@ -91,6 +91,16 @@ impl Filter {
         Self::Or(filters.into_iter().collect())
     }
 
+    /// `(attribute:bit-and:=mask)`: the attribute has all bits of the mask, by Active Directory's rule for flags.
+    pub fn has_bits(attribute: &str, mask: u32) -> Self {
+        Self::Extensible(Extensible {
+            attribute: Some(attribute.to_owned()),
+            dn: false,
+            rule: Some(matching::BIT_AND.to_owned()),
+            value: mask.to_string().into_bytes(),
+        })
+    }
+
     /// The attributes that it names, as often as it does.
     pub fn attributes(&self) -> Vec<&str> {
         match self {

@@ -22,13 +22,14 @@ use crate::directory::entry::Reader;
 use crate::directory::filter::Filter;
 use crate::directory::login::Login;
 use crate::directory::record::{Record, key};
-use crate::directory::schema::{MemberForm, OBJECT_SID, Schema};
+use crate::directory::schema::{AddressForm, AddressValue, MemberForm, OBJECT_SID, Schema};
 use crate::directory::{Directory, Failure, Groups, alone};
 use crate::dn::{Dn, fold};
 use crate::grant::{Entry, Sid};
 
 mod answer;
 mod connect;
+mod dialect;
 mod floor;
 mod follow;
 mod keeper;
@@ -139,7 +140,7 @@ impl LdapDirectory {
         let filter = Filter::and([condition.clone(), any_of(attributes.iter().copied(), values)]);
         let records = self.search(place, &filter, self.deadline()).await?;
         let shows_why = |record: &&Record| {
-            attributes.iter().flat_map(|own| record.values(own)).any(|own| could_match(own, values))
+            attributes.iter().any(|own| record.values(own).any(|value| could_match(own, value, values)))
         };
         match records.iter().find(|record| !shows_why(record)) {
             None => Ok(records),
@@ -208,13 +209,17 @@ fn asked_for(schema: &Schema) -> Vec<String> {
 
 /// That any of the attributes has any of the values.
 fn any_of<'a>(attributes: impl Iterator<Item = &'a String>, values: &[String]) -> Filter {
-    Filter::or(attributes.flat_map(|attribute| values.iter().map(|value| Filter::equal(attribute, value))))
+    let equal = |attribute: &'a String, value: &String| {
+        Filter::equal(attribute, AddressForm::of(attribute).value(value))
+    };
+    Filter::or(attributes.flat_map(|attribute| values.iter().map(move |value| equal(attribute, value))))
 }
 
-/// Whether a server may have taken `own` for one of `asked`: without regard to case and spaces. What servers make of
+/// Whether a server may have taken `own`, a value of the attribute, for one of `asked`: without regard to case and spaces. What servers make of
 /// text beyond ASCII differs.
-fn could_match(own: &[u8], asked: &[String]) -> bool {
+fn could_match(attribute: &str, own: &[u8], asked: &[String]) -> bool {
     let Ok(own) = std::str::from_utf8(own) else { return true };
+    let Some(AddressValue { text: own, .. }) = AddressForm::of(attribute).read(own) else { return false };
     let same = |asked: &str| fold(asked) == fold(own) || Login::of(asked) == Login::of(own);
     !own.is_ascii() || asked.iter().any(|asked| !asked.is_ascii() || same(asked))
 }

@@ -5,9 +5,11 @@ use crate::dn::{Dn, DnError};
 use crate::grant::{self, Delegate, Right};
 use crate::policy::Prefer;
 
+mod address;
 mod deputy;
 mod presets;
 
+pub use address::{AddressForm, Value as AddressValue};
 pub use deputy::{Deputy, DeputyError};
 pub use presets::PRESETS;
 

@@ -11,7 +11,7 @@ use crate::directory::record::Record;
 use crate::dn::{Dn, fold, fold_case};
 
 /// Active Directory's rules for flags, by which `userAccountControl` and `groupType` are asked.
-const BIT_AND: &str = "1.2.840.113556.1.4.803";
+pub(super) const BIT_AND: &str = "1.2.840.113556.1.4.803";
 const BIT_OR: &str = "1.2.840.113556.1.4.804";
 
 impl Filter {

@@ -7,11 +7,13 @@ use tokio::time::{Instant, timeout_at};
 
 use super::answer;
 use super::connect::unless_it_panics;
+use super::dialect::controls;
 use super::link::{Connection, Fault};
 use super::{LdapDirectory, Place};
 use crate::directory::Failure;
 use crate::directory::filter::Filter;
 use crate::directory::record::{Record, key};
+use crate::directory::schema::Dialect;
 use crate::dn::Dn;
 use crate::reply::{printable, printable_within};
 
@@ -120,8 +122,9 @@ impl LdapDirectory {
 
     pub(super) fn check(&self, result: &LdapResult, base: &Dn) -> Result<(), Failure> {
         match result.rc {
-            // RFC 4511 section 4.5.3: what they point at was not searched.
-            SUCCESS if !result.refs.is_empty() => {
+            // RFC 4511 section 4.5.3: what they point at was not searched. A domain of Active Directory always points at
+            // its configuration and its zones, where nobody is.
+            SUCCESS if !result.refs.is_empty() && self.schema.dialect == Dialect::Standard => {
                 Err(self
                     .bad("it refers to other servers, which are not asked; choose another directory.base_dn"))
             }
@@ -156,7 +159,7 @@ impl LdapDirectory {
         for _ in 0..self.attempts {
             let connection = timeout_at(deadline, self.link.connection(broken.as_ref()));
             let connection = connection.await.map_err(|_| self.too_slow())??;
-            let asked = unless_it_panics(search_over(&connection, place, filter, attributes));
+            let asked = unless_it_panics(self.search_over(&connection, place, filter, attributes));
             match self.answer(&connection, asked, deadline).await {
                 Ok(Ok(Ok(found))) => {
                     connection.hear();
@@ -208,6 +211,21 @@ impl LdapDirectory {
         }
     }
 
+    async fn search_over(
+        &self,
+        connection: &Connection,
+        place: Place<'_>,
+        filter: &str,
+        attributes: &[String],
+    ) -> Result<(Vec<answer::Answer>, LdapResult), Trouble> {
+        let mut ldap = connection.ldap.clone();
+        ldap.with_controls(controls(self.schema.dialect));
+        let found = ldap.search(place.base.as_str(), place.scope, filter, attributes).await;
+        let SearchResult(entries, result) = found.map_err(trouble)?;
+        let read = entries.into_iter().map(|entry| answer::read(entry.0)).collect::<Option<Vec<_>>>();
+        Ok((read.ok_or(Trouble::Unusable(UNREADABLE))?, result))
+    }
+
     pub(super) fn too_slow(&self) -> Failure {
         Failure::Unavailable(format!(
             "{} did not answer within {} s",
@@ -215,19 +233,6 @@ impl LdapDirectory {
             self.timeout.as_secs_f32()
         ))
     }
-}
-
-async fn search_over(
-    connection: &Connection,
-    place: Place<'_>,
-    filter: &str,
-    attributes: &[String],
-) -> Result<(Vec<answer::Answer>, LdapResult), Trouble> {
-    let mut ldap = connection.ldap.clone();
-    let found = ldap.search(place.base.as_str(), place.scope, filter, attributes).await;
-    let SearchResult(entries, result) = found.map_err(trouble)?;
-    let read = entries.into_iter().map(|entry| answer::read(entry.0)).collect::<Option<Vec<_>>>();
-    Ok((read.ok_or(Trouble::Unusable(UNREADABLE))?, result))
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "all others say that the connection is gone")]

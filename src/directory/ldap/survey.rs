@@ -9,6 +9,7 @@ use tokio::time::{timeout, timeout_at};
 
 use super::answer::{self, Answer};
 use super::connect::unless_it_panics;
+use super::dialect::controls;
 use super::link::Connection;
 use super::search::{ANY, NO_ATTRIBUTES, NO_SUCH_OBJECT, SUCCESS, TIME_LIMIT, Trouble, UNREADABLE, trouble};
 use super::{LdapDirectory, Place};
@@ -136,6 +137,7 @@ impl LdapDirectory {
         let filter = Filter::present(attribute).to_string();
         let asked = unless_it_panics(async {
             let base = self.base.as_str();
+            ldap.with_controls(controls(self.schema.dialect));
             ldap.with_search_options(options).search(base, Scope::Subtree, &filter, [attribute]).await
         });
         let found = timeout_at(self.deadline(), asked).await.map_err(|_| self.too_slow())?;
@@ -174,6 +176,7 @@ impl LdapDirectory {
         let adapters: Vec<Box<dyn Adapter<'_, String, Vec<String>>>> =
             vec![Box::new(EntriesOnly::new()), Box::new(PagedResults::new(PAGE))];
         let mut ldap = connection.ldap.clone();
+        ldap.with_controls(controls(self.schema.dialect));
         let begun =
             ldap.streaming_search_with(adapters, self.base.as_str(), Scope::Subtree, filter, attributes);
         let broken = |error| self.broken(trouble(error));

@@ -7,13 +7,14 @@ use crate::directory::filter::Filter;
 use crate::policy::Prefer;
 
 /// The names of the presets, as `directory.preset` takes them; the first is the default.
-pub const PRESETS: &[&str] = &["delegation", "kopano", "kolab", "univention"];
+pub const PRESETS: &[&str] = &["delegation", "kopano", "active-directory", "kolab", "univention"];
 
 /// The preset of this name, if there is one.
 pub(super) fn preset(name: &str) -> Option<Schema> {
     match name {
         "delegation" => Some(delegation()),
         "kopano" => Some(kopano()),
+        "active-directory" => Some(active_directory()),
         "kolab" => Some(kolab()),
         "univention" => Some(univention()),
         _ => None,
@@ -64,6 +65,38 @@ fn kopano() -> Schema {
         // A shared store does not log in (`ldap_nonactive_attribute`).
         person: Filter::and([people(), Filter::negate(Filter::equal("kopanoSharedStoreOnly", "1"))]),
         security_group: Filter::and([class("kopano-group"), Filter::equal("kopanoSecurityGroup", "1")]),
+        ..delegation()
+    }
+}
+
+/// `ADS_UF_ACCOUNT_DISABLE` of `userAccountControl` (MS-ADTS section 2.2.16).
+const DISABLED: u32 = 0x0000_0002;
+/// `GROUP_TYPE_SECURITY_ENABLED` of `groupType` (MS-ADTS section 2.2.12).
+const SECURITY_ENABLED: u32 = 0x8000_0000;
+
+/// Active Directory (MS-ADA1 to MS-ADA3, MS-ADSC), Samba's too, with what Exchange writes into it: send-as as a right in
+/// the security descriptor, send-on-behalf in `publicDelegates`. Kopano's schema for it adds `kopanoSendAsPrivilege`.
+fn active_directory() -> Schema {
+    Schema {
+        login: names(&["sAMAccountName", "userPrincipalName", "mail"]),
+        address: names(&["proxyAddresses", "mail"]),
+        alias: Vec::new(),
+        send_as: names(&["nTSecurityDescriptor", "kopanoSendAsPrivilege"]),
+        send_on_behalf: names(&["publicDelegates"]),
+        schedule: Vec::new(),
+        enabled: Vec::new(),
+        member: vec![Member::of("member")],
+        // A computer is a user, too. Exchange's shared mailboxes are disabled: they do not log in.
+        person: Filter::and([
+            class("user"),
+            Filter::negate(class("computer")),
+            Filter::negate(Filter::has_bits("userAccountControl", DISABLED)),
+        ]),
+        // MS-ADTS section 3.1.1.1.5.1: what was deleted stays for a while.
+        principal: Filter::negate(Filter::equal("isDeleted", "TRUE")),
+        security_group: Filter::and([class("group"), Filter::has_bits("groupType", SECURITY_ENABLED)]),
+        prefer: Prefer::SendAs,
+        dialect: Dialect::ActiveDirectory,
         ..delegation()
     }
 }
@@ -161,6 +194,7 @@ mod tests {
     fn security_groups_of_the_products() {
         for (name, text) in [
             ("kopano", "(&(objectClass=kopano-group)(kopanoSecurityGroup=1))"),
+            ("active-directory", "(&(objectClass=group)(groupType:1.2.840.113556.1.4.803:=2147483648))"),
             ("kolab", "(&(objectClass=groupOfUniqueNames)(!(objectClass=kolabGroupOfUniqueNames)))"),
             ("univention", "(&(objectClass=univentionGroup)(!(mailPrimaryAddress=*)))"),
         ] {
