@@ -291,8 +291,8 @@ impl Directory for LdapDirectory {
     async fn by_sid(&self, sid: &Sid) -> Result<Option<Arc<Entry>>, Failure> {
         let filter = Filter::equal(OBJECT_SID, sid.octets());
         let records = self.search(self.within(None), &filter, self.deadline()).await?;
-        let entries = records.iter().map(|record| self.entry(record, false));
-        Ok(entries.filter(|entry| entry.sid() == Some(sid)).next())
+        let mut entries = records.iter().map(|record| self.entry(record, false));
+        Ok(entries.find(|entry| entry.sid() == Some(sid)))
     }
 }
 

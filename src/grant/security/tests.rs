@@ -54,7 +54,7 @@ fn principal(name: &str, entries: &[&str]) -> Entry {
         let trustee = Trustee { sid: sid(name), inherited };
         match effect {
             "+" => {
-                principal.grants.push(Grant { right: Right::SendAs, delegate: Delegate::Trustee(trustee) })
+                principal.grants.push(Grant { right: Right::SendAs, delegate: Delegate::Trustee(trustee) });
             }
             _ => denied.push(trustee),
         }
