@@ -4,23 +4,20 @@ directory.py measure STAGE PID PID: measures the milter on OpenLDAP and the one 
 The exit status is 1 if more is asked than must be, or if a message that asks nothing takes too long."""
 
 import json
-import re
 import statistics
-import subprocess
 import sys
 import time
 from pathlib import Path
 
+from asking import BASE, Server, Writer, entry, must_ask, p99, print_row, ratio
 from latency import Session, content
-from memory import Connection, Process
+from memory import Process
 
-BASE = "dc=example,dc=org"
 PEOPLE = 5000
 LEVELS = [0, 1, 4, 16]
 SENDERS = 500  # for each number of levels; as many others, whom they write for
 TEAM = 25  # those who are in the same groups
 ROUND = 50  # messages
-GROUP_DEPTH = 16  # directory.group_depth
 LIMIT = 1.5
 
 # Where a client comes from decides which milter is asked.
@@ -60,11 +57,6 @@ def delegate(levels, index):
     return group(levels, index // TEAM, levels) if levels else person(senders(levels)[index])
 
 
-def entry(dn, *fields):
-    name, value = dn.split(",", 1)[0].split("=")
-    return "\n".join([f"dn: {dn}", f"{name}: {value}", *fields, "", ""])
-
-
 def write_people():
     write = sys.stdout.write
     write(entry(BASE, "objectClass: organization", "objectClass: dcObject", "o: Example"))
@@ -89,45 +81,6 @@ def write_groups(levels, team):
         dn = group(levels, team, level)
         sys.stdout.write(entry(dn, "objectClass: groupOfNames", *(f"member: {member}" for member in members)))
         members = [dn]
-
-
-# --------------------------------------------------------------------------------------------------- what is asked
-
-class Server:
-    """What slapd was asked and how long it took, by its log; what the milter's connection carried, by the kernel."""
-
-    def __init__(self, stage):
-        directory = Path(stage) / "directory"
-        self.port = (directory / "ports").read_text().strip().removeprefix("ldap=")
-        self.log = (directory / "log").open(errors="replace")
-        self.log.read()
-        self.carried = self.octets()
-
-    def since(self):
-        """Since this was last asked: the searches, what slapd says they took in ms, octets sent to it, and by it."""
-        searches, answered, took = 0, 0, 0.0
-        deadline = time.monotonic() + 10
-        while True:
-            for line in self.log:
-                searches += " SRCH base=" in line
-                if result := re.search(r" SEARCH RESULT .* etime=([0-9.]+)", line):
-                    answered, took = answered + 1, took + float(result[1]) * 1000
-            # It logs an answer once it is sent.
-            if answered == searches:
-                break
-            if time.monotonic() > deadline:
-                sys.exit(f"directory.py: slapd logged {searches} searches and {answered} answers")
-            time.sleep(0.01)
-        before, self.carried = self.carried, self.octets()
-        return searches, took, *(now - then for now, then in zip(self.carried, before))
-
-    def octets(self):
-        """What went to slapd and came from it on the one connection, TCP's and IP's own left out (ss(8))."""
-        lines = subprocess.run(["ss", "-tinH", f"dport = :{self.port}"], capture_output=True, text=True, check=True)
-        found = [re.findall(rf"\b{name}:(\d+)", lines.stdout) for name in ("bytes_sent", "bytes_received")]
-        if [len(values) for values in found] != [1, 1]:
-            sys.exit(f"directory.py: the milter has not one connection to slapd:\n{lines.stdout}")
-        return tuple(int(value) for value, in found)
 
 
 # ---------------------------------------------------------------------------------------------------- the messages
@@ -199,13 +152,9 @@ class Kind:
         """All times: clock 0 is SMTP, 1 the milter's own."""
         return [pair[milter][clock] for pair in self.pairs[when]]
 
-    def must_ask(self):
-        """For the login, the address, and each level; where the depth allows, there is one more to find none."""
-        return 2 + min(self.levels + 1, GROUP_DEPTH)
-
     def faults(self):
-        if self.each(0) != self.must_ask():
-            yield f"{self.levels} levels: {self.each(0)} searches for a first message instead of {self.must_ask()}"
+        if self.each(0) != must_ask(self.levels):
+            yield f"{self.levels} levels: {self.each(0)} searches for a first message, not {must_ask(self.levels)}"
         if any(self.asked["next"]):
             yield f"{self.levels} levels: the next messages ask {self.asked['next'][0]} times"
         factor = ratio(self.times("next", 0, 0), self.times("next", 1, 0), statistics.median)
@@ -213,19 +162,7 @@ class Kind:
             yield f"{self.levels} levels: the next message takes {factor:.2f} times as long as with the file"
 
 
-def p99(values):
-    return statistics.quantiles(values, n=100, method="inclusive")[98]
-
-
-def ratio(values, yardstick, summary):
-    return summary(values) / summary(yardstick)
-
-
 # ------------------------------------------------------------------------------------------------------ the output
-
-def print_row(name, kinds, cell):
-    print(f"  {name:<42}" + "".join(f"{cell(kind):>16}" for kind in kinds))
-
 
 def print_asked(kinds):
     print(f"\nOf {SENDERS} first messages each, on the average of one")
@@ -257,16 +194,11 @@ def make_known(path, server):
 
 
 def everybody_sends(path):
-    connection = Connection(path)
+    writer = Writer(path)
     for number in range(PEOPLE):
-        connection.macros(b"M", "{auth_authen}", login(number), "{mail_addr}", address(number))
-        connection.step(b"M", f"<{address(number)}>")
-        connection.macros(b"T", "i", "4jX51g51BMz1V0gX")
-        connection.step(b"L", "From", f" {address(number)}")
-        connection.send(b"N", b"")
-        if connection.receive() != (b"a", b""):
-            sys.exit(f"directory.py: the milter does not let {login(number)} write as {address(number)}")
-    connection.socket.close()
+        if (answer := writer.write(login(number), address(number), address(number))) != "accept":
+            sys.exit(f"directory.py: the milter answers {answer} to {login(number)} with an own address")
+    writer.close()
 
 
 def measure(stage, pid, file_pid):
@@ -274,7 +206,7 @@ def measure(stage, pid, file_pid):
     print(f"{'in MB':<42} {'resident':>8} {'most so far':>14}")
     file.measure("the milter on the file, at its start")
     milter.measure("the milter on OpenLDAP, at its start")
-    bench, server, kinds = Bench(stage), Server(stage), [Kind(levels) for levels in LEVELS]
+    bench, server, kinds = Bench(stage), Server(Path(stage) / "directory"), [Kind(levels) for levels in LEVELS]
     for start in range(0, SENDERS, ROUND):
         for kind in kinds:
             people = senders(kind.levels)[start:start + ROUND]
