@@ -176,6 +176,11 @@ fn take_escape<'a>(text: &'a str, value: &mut Vec<u8>) -> Result<&'a str, DnErro
 
 /// RFC 4518 sections 2.2 and 2.3: compatibility forms and case folded.
 pub(crate) fn fold_case(value: &str) -> String {
+    // Most names are ASCII, and what follows would make the same of them at many times the cost.
+    if value.is_ascii() { value.to_ascii_lowercase() } else { fold_any_case(value) }
+}
+
+fn fold_any_case(value: &str) -> String {
     value.nfkc().flat_map(char::to_lowercase).nfkc().collect()
 }
 
@@ -203,6 +208,16 @@ mod tests {
 
     fn dn(text: &str) -> Dn {
         Dn::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
+    }
+
+    #[test]
+    fn ascii_is_folded_like_all_else() {
+        for first in '\0'..='\x7f' {
+            for second in '\0'..='\x7f' {
+                let text = String::from_iter([first, second]);
+                assert_eq!(fold_case(&text), fold_any_case(&text), "{text:?}");
+            }
+        }
     }
 
     #[test]

@@ -8,13 +8,15 @@
 #   start_milter NAME unix | inet [URL]
 #                              runs the program on this directory; without URL, on the company of conf/demo.ldif. Sets
 #                              $milter, its socket as Postfix calls it, and $milter_pid; its files are in $stage/NAME,
-#                              its log is $stage/NAME/log
+#                              its log is $stage/NAME/log. More of its configuration is taken from $settings
 #   reload_milter NAME         SIGHUP, and waits until it is done
 #   end_milter                 ends the one that was started last
 #   start_postfix OPTION…      as mail-system does; sets ${port[submission]} and so on
 #   change_postfix NAME=VALUE… as mail-system does
-#   start_directory OPTION…    as directory does; sets $directory, where its files are, and ${port[ldap]}
-#   stop_directory             ends slapd, as an outage does
+#   start_directory [NAME] OPTION…
+#                              as directory does; sets $directory, where its files are ($stage/NAME; without NAME,
+#                              $stage/directory), and ${port[ldap]}
+#   stop_directory             ends the slapd that works in $directory, as an outage does
 #   resume_directory           starts it again on the same port
 #   perform COMMAND…           runs a command that Ctrl-C ends without its last words
 #   keep_stage                 leaves everything as it is when the shell ends
@@ -24,8 +26,8 @@ umask 022
 
 root=$(readlink -f "$(dirname "${BASH_SOURCE[0]}")/../..")
 testbed=$root/contrib/testbed
-stage='' program='' milter='' milter_pid='' performer='' postfix_started='' directory=''
-milter_pids=()
+stage='' program='' milter='' milter_pid='' performer='' postfix_started='' directory='' settings=''
+milter_pids=() directories=()
 declare -A port
 
 die() {
@@ -64,7 +66,9 @@ close_stage() {
         kill "$pid" 2>/dev/null || true
         wait "$pid" || { echo "the milter ended with status $?"; status=1; } >&2
     done
-    [ -z "$directory" ] || "$testbed/directory" down "$directory" || status=1
+    for directory in "${directories[@]}"; do
+        "$testbed/directory" down "$directory" || status=1
+    done
     rm -rf "$stage"
     exit $status
 }
@@ -143,6 +147,8 @@ enabled = true
 
 [log]
 format = "json"
+
+$settings
 M
     } >"$stage/$1/delegation-milter.toml"
 }
@@ -199,6 +205,11 @@ change_postfix() {
 
 start_directory() {
     directory=$stage/directory
+    if [[ $1 != --* ]]; then
+        directory=$stage/$1
+        shift
+    fi
+    directories+=("$directory")
     setsid --wait "$testbed/directory" up "$directory" "$@" >/dev/null
     read_ports "$directory/ports"
 }
