@@ -1,16 +1,23 @@
 """large.py people SIZE: prints the people and groups of the company, in LDIF.
 large.py cold STAGE: measures cold decisions in the large and in the small company.
+large.py known STAGE PID: has everybody in the large company write, and measures the milter's memory, by its process id.
+large.py watch STAGE PID: measures the milter that hears of changes.
 
-The exit status is 1 if one of them asks or moves too much."""
+The exit status is 1 if something asks, moves or takes too much."""
 
 import json
+import os
 import statistics
+import subprocess
 import sys
 import time
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 
-from asking import BASE, Server, Writer, entry, must_ask, p99, ratio
+from asking import BASE, Server, Writer, entry, must_ask, octets, p99, ratio
+from memory import Process
 
 SENDERS = 200  # of each kind; as many others, whom they write for
 GRANTS = 1000  # of somebody who has many
@@ -21,6 +28,10 @@ LIMIT = 64 * 1024  # octets, both ways
 # messages (RFC 4511 section 4.1.1.1), an octet or two of each.
 LENIENCE = 4  # octets for each search
 ROUND = 20
+WRITERS = 8  # at a time, who make everybody known
+SAMPLE = 20  # one in so many of them writes again
+CHANGES = 20  # of each sort
+COUNTS = 1000  # ms, within which a change must count
 
 
 @dataclass(frozen=True)
@@ -100,7 +111,8 @@ def write_people(size):
                     f"cn: Person {number:06}", f"sn: {number:06}", f"displayName: Person {number:06} of Example",
                     f"mail: {address(number)}", f"delegationAlias: p.{number:06}@example.org",
                     *(f"delegationSendOnBehalf: {name}" for name in grants.get(number, []))))
-    crowd = [person(number) for number in range(size.people - size.group, size.people)]
+    # The other members have left: else it would take an hour to make everybody known.
+    crowd = [person(number).replace("uid=person", "uid=former") for number in range(size.group)]
     write_group(group("one", 1), members("one"), crowd)
     for number in range(1, GROUPS + 1):
         write_group(group("many", number), members("many"), crowd)
@@ -133,10 +145,13 @@ class Company:
         """A message on behalf of the principal: how long the decision took by the milter's log, and what it asked."""
         answer = self.writer.write(login(sender), address(sender), address(principal(sender)))
         line = self.decision()
-        verdict = "reject" if kind.granted == "nobody" else "accept"
+        verdict = "refuse" if kind.granted == "nobody" else "accept"
         if (line.get("login"), line.get("verdict")) != (login(sender), verdict):
             sys.exit(f"large.py: the milter answered {answer!r} and logged {line}")
-        return Cold(line["ms"], *self.server.since())
+        cold = Cold(line["ms"], *self.server.since())
+        if self.server.unindexed:
+            sys.exit(f"TOO MUCH: slapd has to do without an index: {self.server.unindexed[0]}")
+        return cold
 
     def decision(self):
         deadline = time.monotonic() + 60
@@ -196,8 +211,6 @@ def measure_cold(stage):
                     row.cold[size].append(companies[size].write(row.kind, sender))
     print_cold(rows)
     faults = [fault for row in rows for fault in row.faults()]
-    faults += [f"{size}: slapd logged {company.server.unindexed[0]}, {len(company.server.unindexed)} lines like that"
-               for size, company in companies.items() if company.server.unindexed]
     for fault in faults:
         print(f"\nTOO MUCH: {fault}")
     return 1 if faults else 0
@@ -215,5 +228,134 @@ def print_cold(rows):
               f"{pair['large']:>16}{pair['small']:>14}{factor:>12}")
 
 
+# ------------------------------------------------------------------------------------------------------ the memory
+
+def measure_known(stage, pid):
+    """slapd logs nothing here: what it logs of a million searches would not go into memory."""
+    stage, milter, size = Path(stage), Process(pid), SIZES["large"]
+    path = str(stage / "known" / "milter.sock")
+    nested = {sender for kind in KINDS if kind.key for sender in senders(kind)}
+    print(f"\n{'in MB':<60}{'resident':>9}{'most so far':>13}")
+    milter.measure("the milter at its start", 60)
+    begin = time.monotonic()
+    others = [number for number in range(size.people) if number not in nested]
+    everybody_writes(path, others)
+    rate = len(others) / (time.monotonic() - begin)
+    milter.measure(f"when it knows {len(others)} people in no group, and their addresses", 60)
+    everybody_writes(path, sorted(nested))
+    milter.measure(f"and {SENDERS} in {GROUPS} groups, {2 * SENDERS} with {LEVELS} levels of them, {2 * SENDERS} in one", 60)
+    before = octets(stage / "large-directory")
+    everybody_writes(path, range(0, size.people, SAMPLE))
+    if octets(stage / "large-directory") != before:
+        sys.exit("TOO MUCH: it asks about people whom it should know")
+    print(f"\n{WRITERS} writers at a time made {rate:.0f} people in no group known in a second.")
+
+
+def everybody_writes(path, people):
+    """Everybody as themselves."""
+    with ThreadPoolExecutor(WRITERS) as pool:
+        list(pool.map(lambda first: some_write(path, people[first::WRITERS]), range(WRITERS)))
+
+
+def some_write(path, people):
+    writer = Writer(path)
+    for number in people:
+        if (answer := writer.write(login(number), address(number), address(number))) != "accept":
+            sys.exit(f"large.py: the milter answers {answer} to {login(number)} with an own address")
+    writer.close()
+
+
+# ----------------------------------------------------------------------------------------------------- the changes
+
+def measure_watch(stage, pid):
+    stage = Path(stage)
+    directory, milter = stage / "large-directory", Process(pid)
+    lines = wait_for(stage / "watch" / "log", "the directory tells of changes")
+    begun, told = (datetime.fromisoformat(line["timestamp"].replace("Z", "+00:00")) for line in (lines[0], lines[-1]))
+    sent, received = octets(directory)
+    print(f"\nThe milter hears of changes {(told - begun).total_seconds():.2f} s after its first word."
+          f" {received / 2**20:.1f} MB came, {sent} octets went; slapd took {slapd_seconds(directory):.2f} s of processor.")
+    print(f"\n{'in MB':<60}{'resident':>9}{'most so far':>13}")
+    milter.measure("the milter when it hears of changes", 60)
+    writer, faults = Writer(str(stage / "watch" / "milter.sock")), []
+    sorts = {f"a grant is revoked, {CHANGES} times": revocations, f"somebody joins a group of {SIZES['large'].group}": joins}
+    for what, changes in sorts.items():
+        times = [until_it_counts(writer, directory, change) for change in changes()]
+        took, counted = (sorted(column) for column in zip(*times))
+        print(f"\nWhen {what}, ldapmodify takes {statistics.median(took):.1f} ms (most: {took[-1]:.1f}),"
+              f" and it counts {statistics.median(counted):.1f} ms later (most: {counted[-1]:.1f}).")
+        if counted[-1] >= COUNTS:
+            faults.append(f"{what}: a change counts after {counted[-1]:.0f} ms")
+    milter.measure("the milter after that", 60)
+    for fault in faults:
+        print(f"\nTOO MUCH: {fault}")
+    return 1 if faults else 0
+
+
+@dataclass(frozen=True)
+class Change:
+    """A change of an entry, and whose message for whom it decides."""
+
+    dn: str
+    change: str
+    sender: int
+    principal: int
+    accepted: bool  # once it is made
+
+
+def revocations():
+    for sender in senders(KINDS[0])[:CHANGES]:
+        dn = person(principal(sender))
+        yield Change(dn, "delete: delegationSendOnBehalf", sender, principal(sender), False)
+
+
+def joins():
+    granted = next(kind for kind in KINDS if kind.key == "one" and kind.granted == "group")
+    whom = principal(senders(granted)[0])
+    for sender in senders(KINDS[0])[CHANGES:2 * CHANGES]:
+        yield Change(group("one", 1), f"add: member\nmember: {person(sender)}", sender, whom, True)
+
+
+def until_it_counts(writer, directory, change):
+    """How long ldapmodify takes, and how long after it the first message is decided by the change, in ms."""
+    def accepted():
+        answer = writer.write(login(change.sender), address(change.sender), address(change.principal))
+        return answer == "accept"
+    if accepted() == change.accepted:
+        sys.exit(f"large.py: the change to {change.dn} changes nothing")
+    begin = time.monotonic()
+    subprocess.run(["ldapmodify", "-x", "-D", f"cn=admin,{BASE}", "-w", "admin", "-H", ldap_url(directory)], check=True,
+                   input=f"dn: {change.dn}\nchangetype: modify\n{change.change}\n", text=True, capture_output=True)
+    made = time.monotonic()
+    while accepted() != change.accepted:
+        if time.monotonic() > made + 60:
+            sys.exit(f"TOO MUCH: the change to {change.dn} does not count")
+    return (made - begin) * 1000, (time.monotonic() - made) * 1000
+
+
+def ldap_url(directory):
+    return "ldap://127.0.0.1:" + (directory / "ports").read_text().strip().removeprefix("ldap=")
+
+
+def wait_for(log, message):
+    """What was logged up to that message, which may still be to come."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        lines = [json.loads(line) for line in log.read_text().splitlines(keepends=True) if line.endswith("\n")]
+        for index, line in enumerate(lines):
+            if line.get("message") == message:
+                return lines[:index + 1]
+        time.sleep(0.05)
+    sys.exit(f"large.py: the milter does not log: {message}")
+
+
+def slapd_seconds(directory):
+    """How much processor it has used since it was started (proc(5), stat)."""
+    pid = (directory / "slapd.pid").read_text().strip()
+    times = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    return sum(int(ticks) for ticks in times[11:13]) / os.sysconf("SC_CLK_TCK")
+
+
 if __name__ == "__main__":
-    sys.exit({"people": write_people, "cold": measure_cold}[sys.argv[1]](*sys.argv[2:]))
+    commands = {"people": write_people, "cold": measure_cold, "known": measure_known, "watch": measure_watch}
+    sys.exit(commands[sys.argv[1]](*sys.argv[2:]))

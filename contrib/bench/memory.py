@@ -63,7 +63,7 @@ class Connection:
         self.send(b"D", step + strings(names_and_values))
 
     def send(self, kind, data):
-        self.socket.sendall(struct.pack("!I", len(data) + 1) + kind + data)
+        self.socket.sendall(packet(kind, data))
 
     def receive(self):
         length = struct.unpack("!I", self.exactly(4))[0]
@@ -80,6 +80,10 @@ class Connection:
         return octets
 
 
+def packet(kind, data):
+    return struct.pack("!I", len(data) + 1) + kind + data
+
+
 def strings(texts):
     return b"".join(text.encode() + b"\0" for text in texts)
 
@@ -93,10 +97,10 @@ class Process:
         if Path(f"/proc/{pid}/exe").resolve().name != "delegation-milter":
             sys.exit(f"memory.py: process {pid} is not the milter")
 
-    def measure(self, when):
+    def measure(self, when, width=42):
         values = dict(line.split(":", 1) for line in self.status.read_text().splitlines())
         resident, highest = (int(values[name].split()[0]) for name in ("VmRSS", "VmHWM"))
-        print(f"{when:<42} {resident / MB:8.1f} {highest / MB:14.1f}")
+        print(f"{when:<{width}} {resident / MB:8.1f} {highest / MB:14.1f}")
         return highest
 
 

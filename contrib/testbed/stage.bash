@@ -10,7 +10,7 @@
 #                              $milter, its socket as Postfix calls it, and $milter_pid; its files are in $stage/NAME,
 #                              its log is $stage/NAME/log. More of its configuration is taken from $settings
 #   reload_milter NAME         SIGHUP, and waits until it is done
-#   end_milter                 ends the one that was started last
+#   end_milter                 ends the last one that still runs
 #   start_postfix OPTION…      as mail-system does; sets ${port[submission]} and so on
 #   change_postfix NAME=VALUE… as mail-system does
 #   start_directory [NAME] OPTION…
@@ -187,8 +187,8 @@ reload_milter() {
 }
 
 end_milter() {
-    kill "$milter_pid"
-    wait "$milter_pid" || die "the milter ended with status $?"
+    kill "${milter_pids[-1]}"
+    wait "${milter_pids[-1]}" || die "the milter ended with status $?"
     unset 'milter_pids[-1]'
 }
 
