@@ -33,10 +33,11 @@ const KNOBS: &str = "directory.timeout = \"1s\"\ncache.ttl = \"1s\"\ncache.negat
 
 /// A milter between Postfix and slapd, to which a relay leads.
 struct Scene {
+    // Dropped first: whoever gets the mail system next has a milter of its own.
+    milter: Option<Milter>,
     mail: Borrowed,
     slapd: Slapd,
     relay: Relay,
-    milter: Option<Milter>,
 }
 
 impl Scene {

@@ -31,9 +31,10 @@ const TELLS: &str = "the directory tells of changes";
 
 /// A milter between Postfix and slapd.
 struct Scene {
+    // Dropped first: whoever gets the mail system next has a milter of its own.
+    milter: Milter,
     mail: Borrowed,
     slapd: Slapd,
-    milter: Milter,
 }
 
 impl Scene {
