@@ -3,7 +3,7 @@
 //!
 //! One search stays open and gives every entry that changes, from the top of the domain: nothing less may be asked for.
 //! What is outside of `directory.base_dn` is left out here. That a name went can be told only by who knows it: so all
-//! names are read once, a page at a time.
+//! names are read once, a page at a time. What is deleted is told to those who may read the container of deleted objects.
 
 use ldap3::adapters::{Adapter, EntriesOnly, PagedResults};
 use ldap3::controls::RawControl;
@@ -12,11 +12,13 @@ use tokio::time::Instant;
 
 use super::answer;
 use super::connect::unless_it_panics;
+use super::dialect::controls;
 use super::follow::{End, Follower};
 use super::link::Connection;
 use super::root;
 use super::search::{ANY, SUCCESS, UNREADABLE};
 use crate::directory::record::Record;
+use crate::directory::schema::Dialect;
 use crate::directory::watch::{Effect, Id};
 use crate::dn::Dn;
 
@@ -44,6 +46,8 @@ enum Notice {
     Changed { id: Id, record: Record, is_group: bool },
     /// An entry is gone, or was never ours.
     Gone { id: Id },
+    /// Of an entry that is not shown nothing was known, and nothing is now.
+    Hidden,
 }
 
 /// The open searches.
@@ -84,6 +88,7 @@ impl Follower {
                 self.register.name(id, &dn);
                 Effect::Nothing
             }
+            Notice::Hidden => Effect::Nothing,
             Notice::AllNames => {
                 self.tells(begun, false);
                 Effect::Nothing
@@ -144,13 +149,16 @@ async fn begin(ldap: &mut Ldap, base: &Dn, attributes: &[String]) -> Result<(Str
     let attributes = [attributes, &own].concat();
     let control = |oid: &str| RawControl { ctype: oid.to_owned(), crit: true, val: None };
     let none: Vec<Box<dyn Adapter<'_, String, Vec<String>>>> = Vec::new();
-    ldap.with_controls(vec![control(NOTIFICATION), control(SHOW_DELETED)]);
+    let all =
+        [vec![control(NOTIFICATION), control(SHOW_DELETED)], controls(Dialect::ActiveDirectory)].concat();
+    ldap.with_controls(all);
     let changes = ldap.streaming_search_with(none, top.as_str(), Scope::Subtree, ANY, attributes).await?;
     // Nothing says that it was taken note of, but the answer to what was asked later.
     root::read(&Dn::default(), ID, ldap).await?;
     let pages: Vec<Box<dyn Adapter<'_, String, Vec<String>>>> =
         vec![Box::new(EntriesOnly::new()), Box::new(PagedResults::new(PAGE))];
     let id = vec![ID.to_owned()];
+    ldap.with_controls(controls(Dialect::ActiveDirectory));
     let names = ldap.streaming_search_with(pages, base.as_str(), Scope::Subtree, ANY, id).await?;
     Ok((changes, names))
 }
@@ -171,7 +179,8 @@ async fn next(stream: &mut Stream) -> Result<Result<ResultEntry, LdapResult>, En
 
 /// What follows from a changed entry.
 fn change(base: &Dn, changed: Result<ResultEntry, LdapResult>) -> Result<Notice, End> {
-    let (id, record) = read(changed.map_err(|result| End::Refused(answer::code(&result)))?)?;
+    let entry = changed.map_err(|result| End::Refused(answer::code(&result)))?;
+    let Some((id, record)) = read(entry)? else { return Ok(Notice::Hidden) };
     let is_deleted = record.values(DELETED).any(|value| value.eq_ignore_ascii_case(b"TRUE"));
     if is_deleted || !record.dn.is_within(base) {
         return Ok(Notice::Gone { id });
@@ -183,17 +192,19 @@ fn change(base: &Dn, changed: Result<ResultEntry, LdapResult>) -> Result<Notice,
 /// A name; none after the last.
 fn name(named: Result<ResultEntry, LdapResult>) -> Result<Option<Notice>, End> {
     match named {
-        Ok(entry) => read(entry).map(|(id, record)| Some(Notice::Name { id, dn: record.dn })),
+        Ok(entry) => {
+            Ok(Some(read(entry)?.map_or(Notice::Hidden, |(id, record)| Notice::Name { id, dn: record.dn })))
+        }
         Err(result) if result.rc == SUCCESS => Ok(None),
         Err(result) => Err(End::Refused(answer::code(&result))),
     }
 }
 
-fn read(entry: ResultEntry) -> Result<(Id, Record), End> {
-    let unreadable = || End::Refused(UNREADABLE.to_owned());
-    let record = answer::read(entry.0).ok_or_else(unreadable)?.record;
-    let id = record.values(ID).next().and_then(|id| Id::try_from(id).ok()).ok_or_else(unreadable)?;
-    Ok((id, record))
+/// None: the account sees that the entry is there, and nothing of it.
+fn read(entry: ResultEntry) -> Result<Option<(Id, Record)>, End> {
+    let record = answer::read(entry.0).ok_or_else(|| End::Refused(UNREADABLE.to_owned()))?.record;
+    let id = record.values(ID).next().and_then(|id| Id::try_from(id).ok());
+    Ok(id.map(|id| (id, record)))
 }
 
 #[expect(clippy::wildcard_enum_match_arm, reason = "all others say that the connection is gone")]
