@@ -5,6 +5,7 @@ others are played when run has changed something: what Bea lets Anna do, or whet
 if anything is not as it must be.
 """
 
+import itertools
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -25,24 +26,25 @@ SCENES = {
         Case("Bea has given Anna nothing.", **AS_BEA, **REFUSED),
     ],
     "given": [
-        Case("Bea, bound to OpenLDAP as herself, lets Anna write on her behalf: ldapmodify, and SIGHUP (or 5 minutes).",
+        Case("Bea, bound to OpenLDAP as herself, lets Anna write on her behalf: it counts {seconds:.2f} s later.",
              **AS_BEA, **ON_BEHALF),
     ],
     "taken": [
-        Case("Bea takes it back. (Send-as she could not give: slapd refused her that.)", **AS_BEA, **REFUSED),
+        Case("Bea takes it back: gone {seconds:.2f} s later. (Send-as she could not give: slapd refused her that.)",
+             **AS_BEA, **REFUSED),
     ],
     "away": [
-        Case("slapd is ended. Carl still writes on Bea's behalf: what was known serves for an hour.", **FOR_BEA,
-             warning="answers from before are used"),
+        Case("slapd is ended. Carl still writes on Bea's behalf: what was known serves for an hour.", **FOR_BEA),
         Case("Emil, whom the milter has not seen yet, is told to try again.", **EMIL, verdict="deferred", reply=LATER),
     ],
     "back": [
         Case("slapd is back, and nothing else was started anew: Emil gets through {seconds:.1f} s later.", **EMIL,
-             verdict="own", envelope="emil@example.org", warning="the directory answers again"),
+             verdict="own", envelope="emil@example.org"),
         Case("And Carl writes on Bea's behalf, as before.", **FOR_BEA),
     ],
 }
 
+AT_ONCE = 1.0  # s, within which a change must count
 BACK = 10.0  # s, within which the directory must be used again
 
 # The searches for the first message of a login: for the login, for the address in From, for the groups of the entry,
@@ -99,8 +101,11 @@ def play(stage, scene):
     for number, case in numbered(scene):
         label = str(number)
         if scene == "back":
-            seen = until_not_deferred(stage, label, case)
-            case = replace(case, shows=case.shows.format(seconds=since_the_start(stage)))
+            label, seen = until(BACK, stage, number, case)
+            case = replace(case, shows=case.shows.format(seconds=since(stage.directory / "directory" / "slapd.pid")))
+        elif scene in ("given", "taken"):
+            label, seen = until(AT_ONCE, stage, number, case)
+            case = replace(case, shows=case.shows.format(seconds=since(stage.directory / "ldapmodify.log")))
         else:
             seen = stage.play(label, case)
         right = show(number, case, label, seen) and right
@@ -113,18 +118,20 @@ def numbered(scene):
     return [(number, case) for number, (name, case) in enumerate(cases, len(CASES) + 1) if name == scene]
 
 
-def until_not_deferred(stage, label, case):
-    deadline = time.monotonic() + BACK
-    seen = stage.play(label, case)
-    while seen.verdict == "deferred" and time.monotonic() < deadline:
-        time.sleep(0.1)
+def until(seconds, stage, number, case):
+    """Plays the case until its verdict is as it must be, but not for longer than that; the label of the last time too."""
+    deadline = time.monotonic() + seconds
+    for attempt in itertools.count(1):
+        label = f"{number}, {attempt}"
         seen = stage.play(label, case)
-    return seen
+        if seen.verdict == case.verdict or time.monotonic() > deadline:
+            return label, seen
+        time.sleep(0.02)
 
 
-def since_the_start(stage):
-    """How long slapd has been there, in s."""
-    return time.time() - (stage.directory / "directory" / "slapd.pid").stat().st_mtime
+def since(file):
+    """How long ago it was written, in s."""
+    return time.time() - file.stat().st_mtime
 
 
 def main(directory, milter, scene):

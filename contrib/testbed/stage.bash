@@ -9,7 +9,6 @@
 #                              runs the program on this directory; without URL, on the company of conf/demo.ldif. Sets
 #                              $milter, its socket as Postfix calls it, and $milter_pid; its files are in $stage/NAME,
 #                              its log is $stage/NAME/log. More of its configuration is taken from $settings
-#   reload_milter NAME         SIGHUP, and waits until it is done
 #   end_milter                 ends the last one that still runs
 #   start_postfix OPTION…      as mail-system does; sets ${port[submission]} and so on
 #   change_postfix NAME=VALUE… as mail-system does
@@ -177,13 +176,6 @@ milter_logs() {
         [ $SECONDS -lt $deadline ] && kill -0 "$milter_pid" 2>/dev/null || return 1
         sleep 0.02
     done
-}
-
-reload_milter() {
-    local before
-    before=$(grep -c '"message":"reloaded"' "$stage/$1/log") || true
-    kill -HUP "$milter_pid"
-    milter_logs reloaded "$stage/$1" $((before + 1)) || die 'the milter does not reload'
 }
 
 end_milter() {
