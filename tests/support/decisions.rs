@@ -33,16 +33,22 @@ impl Company {
     /// Sends every message of the table past a milter with these lines of configuration: once with the file as its
     /// directory, once with the server.
     pub(crate) fn check(&self, knobs: &str, table: &str) {
-        let rows: Vec<_> = table.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
-        assert!(!rows.is_empty());
         let mail = mail_system();
         let setup = || Setup::unix(&mail.milter_socket(), &self.file).knobs(knobs);
         for (directory, setup) in [("a file", setup()), ("a server", setup().server(&self.server))] {
-            let _milter = setup.start();
-            let wrong: Vec<_> = rows.iter().filter_map(|row| Row::parse(row).differs(&mail)).collect();
-            assert!(wrong.is_empty(), "on {directory}, with\n{knobs}\n{}", wrong.join("\n"));
+            let wrong = wrong(&mail, setup, table);
+            assert!(wrong.is_empty(), "on {directory}, with\n{knobs}\n{wrong}");
         }
     }
+}
+
+/// Sends every message of the table past a milter, and tells what is not as it says.
+pub(crate) fn wrong(mail: &MailSystem, setup: Setup, table: &str) -> String {
+    let rows: Vec<_> = table.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
+    assert!(!rows.is_empty());
+    let _milter = setup.start();
+    let wrong: Vec<_> = rows.iter().filter_map(|row| Row::parse(row).differs(mail)).collect();
+    wrong.join("\n")
 }
 
 struct Row<'a> {

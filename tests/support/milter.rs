@@ -79,6 +79,11 @@ impl Setup {
         Self { source, ..self }
     }
 
+    /// With these lines of configuration to say where the directory is.
+    pub(crate) fn source(self, source: &str) -> Self {
+        Self { source: source.to_owned(), ..self }
+    }
+
     /// With so few descriptors.
     pub(crate) fn descriptors(self, descriptors: usize) -> Self {
         Self { descriptors: Some(descriptors), ..self }

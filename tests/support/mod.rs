@@ -2,7 +2,7 @@
 //! client on one side and a server that keeps what is delivered on the other.
 //!
 //! Nothing here sleeps: what takes time is waited for, by a condition and with a bound ([`wait`]). Nothing is skipped:
-//! where Postfix, Dovecot, slapd or miltertest is missing, a test fails and says what to install.
+//! where Postfix, Dovecot, slapd, Samba or miltertest is missing, a test fails and says what to install.
 #![allow(dead_code, reason = "each test program uses its own part")]
 #![allow(clippy::print_stderr, reason = "a test that fails shows the logs")]
 
@@ -11,6 +11,7 @@ pub(crate) mod mail_system;
 pub(crate) mod message;
 pub(crate) mod milter;
 pub(crate) mod relay;
+pub(crate) mod samba;
 pub(crate) mod sink;
 pub(crate) mod slapd;
 pub(crate) mod smtp;
