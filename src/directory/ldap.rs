@@ -22,7 +22,7 @@ use crate::directory::entry::Reader;
 use crate::directory::filter::Filter;
 use crate::directory::login::Login;
 use crate::directory::record::{Record, key};
-use crate::directory::schema::{AddressForm, AddressValue, MemberForm, OBJECT_SID, Schema};
+use crate::directory::schema::{AddressForm, AddressValue, GrantForm, MemberForm, OBJECT_SID, Schema};
 use crate::directory::{Directory, Failure, Groups, alone};
 use crate::dn::{Dn, fold};
 use crate::grant::{Entry, Sid};
@@ -68,6 +68,9 @@ pub struct LdapDirectory {
     attempts: usize,
     /// What searches ask for.
     attributes: Vec<String>,
+    /// What searches for the groups of a submitter ask for: security descriptors have kilobytes, and what the groups
+    /// themselves grant is another question.
+    of_groups: Vec<String>,
     link: Link,
     /// Who may ask.
     turns: Semaphore,
@@ -104,7 +107,8 @@ impl LdapDirectory {
         let names: Vec<_> = servers.iter().map(Server::to_string).collect();
         Ok(Self {
             server: names.join(" or "),
-            attributes: asked_for(&schema),
+            attributes: asked_for(&schema, |_| true),
+            of_groups: asked_for(&schema, |attribute| GrantForm::of(attribute) != GrantForm::Descriptor),
             schema,
             base,
             timeout,
@@ -138,7 +142,7 @@ impl LdapDirectory {
         place: Place<'_>,
     ) -> Result<Vec<Record>, Failure> {
         let filter = Filter::and([condition.clone(), any_of(attributes.iter().copied(), values)]);
-        let records = self.search(place, &filter, self.deadline()).await?;
+        let records = self.search(place, &filter, &self.attributes, self.deadline()).await?;
         let shows_why = |record: &&Record| {
             attributes.iter().any(|own| record.values(own).any(|value| could_match(own, value, values)))
         };
@@ -196,12 +200,12 @@ impl LdapDirectory {
     }
 }
 
-/// What searches ask for: all that we read, but members, of which there may be a hundred thousand.
-fn asked_for(schema: &Schema) -> Vec<String> {
+/// What searches ask for: all that we read and want, but members, of which there may be a hundred thousand.
+fn asked_for(schema: &Schema, wanted: impl Fn(&str) -> bool) -> Vec<String> {
     let members: HashSet<_> = schema.member.iter().map(|member| key(&member.attribute)).collect();
     let mut seen = HashSet::new();
     let attributes = schema.attributes().filter(|attribute| !members.contains(&key(attribute)));
-    let attributes = attributes.filter(|attribute| seen.insert(key(attribute)));
+    let attributes = attributes.filter(|attribute| wanted(attribute) && seen.insert(key(attribute)));
     let attributes: Vec<_> = attributes.map(str::to_owned).collect();
     // None at all would mean every one.
     if attributes.is_empty() { vec![NO_ATTRIBUTES.to_owned()] } else { attributes }
@@ -263,11 +267,11 @@ impl Directory for LdapDirectory {
             return Ok(Vec::new());
         }
         let security = Filter::and([self.schema.security_group.clone(), has.clone()]);
-        let mut groups = self.search(place, &security, deadline).await?;
+        let mut groups = self.search(place, &security, &self.of_groups, deadline).await?;
         if kind == Groups::Others {
             // Not by a negation, which an attribute that the server does not know would make undefined.
             let known: HashSet<_> = groups.into_iter().map(|group| group.dn).collect();
-            groups = self.search(place, &has, deadline).await?;
+            groups = self.search(place, &has, &self.of_groups, deadline).await?;
             groups.retain(|group| !known.contains(&group.dn));
         }
         Ok(by_name(groups.iter().map(|group| self.entry(group, false)).collect()))
@@ -290,7 +294,7 @@ impl Directory for LdapDirectory {
 
     async fn by_sid(&self, sid: &Sid) -> Result<Option<Arc<Entry>>, Failure> {
         let filter = Filter::equal(OBJECT_SID, sid.octets());
-        let records = self.search(self.within(None), &filter, self.deadline()).await?;
+        let records = self.search(self.within(None), &filter, &self.attributes, self.deadline()).await?;
         let mut entries = records.iter().map(|record| self.entry(record, false));
         Ok(entries.find(|entry| entry.sid() == Some(sid)))
     }

@@ -57,15 +57,16 @@ pub(super) enum Trouble {
 }
 
 impl LdapDirectory {
-    /// The records that match, with their values complete.
+    /// The records that match, with the values of these attributes complete.
     pub(super) async fn search(
         &self,
         place: Place<'_>,
         filter: &Filter,
+        attributes: &[String],
         deadline: Instant,
     ) -> Result<Vec<Record>, Failure> {
         let filter = filter.to_string();
-        let (answers, result) = self.ask(place, &filter, &self.attributes, deadline).await?;
+        let (answers, result) = self.ask(place, &filter, attributes, deadline).await?;
         self.check(&result, place.base)?;
         let mut records = Vec::with_capacity(answers.len());
         for answer::Answer { mut record, ranges } in answers {

@@ -8,6 +8,7 @@ use crate::config::{Bind, Transport};
 use crate::directory::filter::Filter;
 use crate::directory::schema::Member;
 
+mod active_directory;
 mod connection;
 mod hostile;
 mod server;
