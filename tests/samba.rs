@@ -11,12 +11,16 @@
 
 mod support;
 
+use std::time::{Duration, Instant};
+
 use delegation_milter::directory::descriptor::edit::{grant, revoke};
 use delegation_milter::directory::descriptor::{Effect, SEND_AS, permissions};
 use support::decisions::wrong;
-use support::mail_system::mail_system;
+use support::mail_system::{MailSystem, mail_system};
+use support::message::from;
 use support::milter::Setup;
 use support::samba::Samba;
+use support::wait::wait_until;
 
 const RIGHT: &str = "ab721a54-1e2f-11d0-9819-00aa0040529b";
 
@@ -101,4 +105,58 @@ fn a_domain_of_samba() {
     samba.write_descriptor(&person("edited"), &revoked);
     assert_eq!(samba.descriptor("edited"), before);
     passes("anna | <anna@example.org> | From: edited@example.org | 550 5.7.1 …");
+    changes_count_at_once(&samba, &mail);
+}
+
+/// How soon a change counts.
+const AT_ONCE: Duration = Duration::from_secs(1);
+
+/// Changes as LDIF: whom they concern, and what is said then.
+fn changes(samba: &Samba) -> Vec<(&'static str, &'static str, &'static str, String)> {
+    let edited = samba.descriptor("edited");
+    let granted = grant(&edited, &samba.sid("anna"), &SEND_AS).unwrap().unwrap();
+    let descriptor = |octets: &[u8]| Samba::descriptor_change(&person("edited"), octets);
+    let modify = |dn: &str, what: &str| format!("dn: {dn}\nchangetype: modify\n{what}\n");
+    let bob = |what: &str, group: &str| {
+        modify(
+            &format!("CN={group},OU=groups,DC=example,DC=org"),
+            &format!("{what}: member\nmember: {}", person("Bob Berg")),
+        )
+    };
+    let addresses =
+        "add: proxyAddresses\nproxyAddresses: SMTP:fred@example.org\nproxyAddresses: smtp:f.falk@example.org";
+    let other_login = "replace: sAMAccountName\nsAMAccountName: dorothea\n-\ndelete: mail";
+    let nora = format!(
+        "dn: {}\nchangetype: add\nobjectClass: user\nsAMAccountName: nora\nmail: nora@example.org\n\
+         userAccountControl: 544\n",
+        person("Nora Nord")
+    );
+    vec![
+        ("anna", "edited@example.org", "250", descriptor(&granted)),
+        ("anna", "edited@example.org", "550", descriptor(&edited)),
+        ("bob", "chief@example.org", "550", bob("delete", "helpdesk")),
+        ("bob", "chief@example.org", "250", bob("add", "night")),
+        ("fred", "f.falk@example.org", "250", modify(&person("Fred Falk"), addresses)),
+        ("dora", "dora@example.org", "550", modify(&person("Dora Dahl"), other_login)),
+        ("nora", "nora@example.org", "250", nora),
+    ]
+}
+
+/// The domain controller tells of changes, though answers are remembered for ten minutes.
+fn changes_count_at_once(samba: &Samba, mail: &MailSystem) {
+    let setup = Setup::unix(&mail.milter_socket(), "presets/active-directory.ldif");
+    let knobs = "cache.ttl = \"10m\"\ncache.negative_ttl = \"10m\"";
+    let milter = setup.source(&samba.source()).knobs(knobs).start();
+    milter.wait_for_log("the directory tells of changes");
+    let says = |login: &str, author: &str| {
+        let reply = mail.message(login, &format!("<{login}@example.org>"), &from(author)).reply;
+        reply[..3].to_owned()
+    };
+    for (login, author, after, ldif) in changes(samba) {
+        assert_ne!(says(login, author), after, "{login} as {author}");
+        samba.modify(&ldif);
+        let begun = Instant::now();
+        wait_until(&format!("{login} as {author}: {after}"), || says(login, author) == after);
+        assert!(begun.elapsed() < AT_ONCE, "{login} as {author}: {after} after {:?}", begun.elapsed());
+    }
 }

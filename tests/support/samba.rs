@@ -86,11 +86,20 @@ impl Samba {
 
     /// Writes an access list.
     pub(crate) fn write_descriptor(&self, dn: &str, octets: &[u8]) {
+        self.modify(&Self::descriptor_change(dn, octets));
+    }
+
+    /// The change that writes it.
+    pub(crate) fn descriptor_change(dn: &str, octets: &[u8]) -> String {
         let value = STANDARD.encode(octets);
-        let change = format!(
+        format!(
             "dn: {dn}\ncontrol: {ACCESS_LIST} true{MASK}\nchangetype: modify\nreplace: nTSecurityDescriptor\nnTSecurityDescriptor:: {value}\n"
-        );
-        self.tool("ldapmodify", &[], &change);
+        )
+    }
+
+    /// Applies change records as the administrator; all must succeed.
+    pub(crate) fn modify(&self, ldif: &str) {
+        self.tool("ldapmodify", &[], ldif);
     }
 
     fn octets(&self, filter: &str, attribute: &str) -> Vec<u8> {
