@@ -16,7 +16,6 @@ use crate::directory::login::Login;
 use crate::directory::record::{Record, key};
 use crate::directory::schema::Schema;
 use crate::dn::Dn;
-use crate::grant;
 
 /// What a server calls an entry for ever: `entryUUID` (RFC 4530) or `objectGUID`.
 pub type Id = [u8; 16];
@@ -118,16 +117,23 @@ impl Register {
 
     /// The entry is there, with this name and these values of [`Self::attributes`].
     pub fn note(&mut self, id: Id, record: &Record) -> Effect {
-        let (now, entry) = self.known_of(record);
+        let now = self.known_of(record);
         let effect = match self.known.get(&id) {
-            None if now.answers => Effect::Changed(names(&entry)),
+            None if now.answers => Effect::Changed(self.names(record)),
             None => Effect::Nothing,
             Some(before) if before.name != now.name => self.gone(before),
-            Some(before) if before.content != now.content => Effect::Changed(names(&entry)),
+            Some(before) if before.content != now.content => Effect::Changed(self.names(record)),
             Some(_) => Effect::Nothing,
         };
         self.insert(id, now);
         effect
+    }
+
+    /// The entry is there, and nothing was made of what it said before: the same as [`Self::note`] without looking for
+    /// what follows, for there may be hundreds of thousands.
+    pub fn fill(&mut self, id: Id, record: &Record) {
+        let now = self.known_of(record);
+        self.insert(id, now);
     }
 
     /// The entry is not there any more.
@@ -164,12 +170,20 @@ impl Register {
         Some(known)
     }
 
-    fn known_of(&self, record: &Record) -> (Known, grant::Entry) {
-        // Logins are noted of whatever has them: what is a person only the server's filter knows.
+    fn known_of(&self, record: &Record) -> Known {
+        let Schema { login, address, alias, .. } = &*self.schema;
+        let mut looked_up = [login, address, alias].into_iter().flatten();
+        let answers = looked_up.any(|attribute| record.values(attribute).next().is_some());
+        Known { content: self.content(record), answers, ..self.named(&record.dn) }
+    }
+
+    /// By which names it is looked up. Logins are noted of whatever has them: what is a person only the server's filter
+    /// knows.
+    fn names(&self, record: &Record) -> Vec<Name> {
         let entry = Reader::new(&self.schema, record).entry(true);
-        let answers = !entry.logins.is_empty() || entry.primary().is_some();
-        let known = Known { content: self.content(record), answers, ..self.named(&record.dn) };
-        (known, entry)
+        let addresses = entry.addresses().cloned().map(Name::Address);
+        let logins = entry.logins.iter().map(|login| Name::Login(Login::of(login)));
+        addresses.chain(logins).chain([Name::Entry(entry.dn.clone())]).collect()
     }
 
     /// Any values are others than those of an entry of which only the name is known.
@@ -202,13 +216,6 @@ impl Register {
         }
         hasher.finish()
     }
-}
-
-/// By which names an entry is looked up.
-fn names(entry: &grant::Entry) -> Vec<Name> {
-    let addresses = entry.addresses().cloned().map(Name::Address);
-    let logins = entry.logins.iter().map(|login| Name::Login(Login::of(login)));
-    addresses.chain(logins).chain([Name::Entry(entry.dn.clone())]).collect()
 }
 
 fn watched(schema: &Schema) -> Vec<String> {

@@ -150,7 +150,12 @@ impl Follower {
             Told::Entry { id, state: State::Delete, cookie, .. } => (self.register.remove(&id), cookie),
             Told::Entry { id, state: State::Add | State::Modify, entry, cookie } => {
                 let read = answer::read(entry).ok_or_else(|| End::Refused(UNREADABLE.to_owned()))?;
-                (self.register.note(id, &read.record), cookie)
+                if progress.resumed || progress.entries_told {
+                    (self.register.note(id, &read.record), cookie)
+                } else {
+                    self.register.fill(id, &read.record);
+                    (Effect::Nothing, cookie)
+                }
             }
             Told::Ids { ids, gone, cookie } => {
                 let mut all = Effect::Nothing;
