@@ -18,6 +18,7 @@ pub mod changes;
 pub mod descriptor;
 pub mod entry;
 pub mod filter;
+pub mod grants;
 pub mod ldap;
 pub mod ldif;
 pub mod login;

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::address::{Address, AddressRules};
 use crate::directory::{Directory, Failure, MEMBERS_A_SEARCH, security_groups};
 use crate::dn::Dn;
-use crate::grant::{Entry, GrantRules, Person};
+use crate::grant::{Entry, GrantRules, Membership, Person};
 
 /// The entries that hold an address, in any of its forms.
 pub type Holders = Arc<[Arc<Entry>]>;
@@ -86,14 +86,28 @@ impl<D: Directory> Resolver<D> {
     /// each group is known.
     pub async fn person_asking(&self, login: &str, batch: usize) -> Result<Option<Person>, Failure> {
         let Some(entry) = self.entry(login).await? else { return Ok(None) };
+        let groups = self.groups(&entry, batch).await?;
+        Ok(Some(Person { entry, groups }))
+    }
+
+    /// `directory.group_depth`
+    pub(crate) fn group_depth(&self) -> usize {
+        self.rules.group_depth
+    }
+
+    /// The security groups that an entry is in.
+    pub(crate) async fn groups(
+        &self,
+        entry: &Arc<Entry>,
+        batch: usize,
+    ) -> Result<Arc<[Membership]>, Failure> {
         let admits = |group: &Dn| self.rules.grants.share_context(&entry.dn, group);
         let depth = self.rules.group_depth;
-        let groups = security_groups(&self.directory, &entry, depth, batch, admits).await?;
-        Ok(Some(Person { entry, groups: groups.into() }))
+        Ok(security_groups(&self.directory, entry, depth, batch, admits).await?.into())
     }
 
     /// The entry of a login. Its realm is stripped if it is listed, and chooses the context.
-    async fn entry(&self, login: &str) -> Result<Option<Arc<Entry>>, Failure> {
+    pub(crate) async fn entry(&self, login: &str) -> Result<Option<Arc<Entry>>, Failure> {
         let realm = login.rsplit_once('@');
         let base = realm.and_then(|(_, realm)| self.rules.grants.base_for(realm));
         let name = self.rules.forms.login(login);

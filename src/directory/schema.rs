@@ -129,6 +129,15 @@ impl Schema {
         lists.into_iter().flatten().any(|attribute| GrantForm::of(attribute) == GrantForm::Descriptor)
     }
 
+    /// The attributes that grant a right.
+    pub fn granting(&self, right: Right) -> &[String] {
+        match right {
+            Right::SendAs => &self.send_as,
+            Right::SendOnBehalf => &self.send_on_behalf,
+            Right::Schedule => &self.schedule,
+        }
+    }
+
     /// The form of the values of an attribute of grants.
     pub fn grant_form(&self, attribute: &str) -> GrantForm {
         match self.dialect {
