@@ -40,10 +40,12 @@ mod search;
 mod survey;
 mod sync;
 mod tls;
+mod write;
 
 pub use connect::{ConnectError, Step};
 pub use survey::{End, Telling, Wanted};
 pub use tls::TlsFilesError;
+pub use write::Modified;
 
 use connect::Connector;
 use floor::Floor;

@@ -107,7 +107,7 @@ fn text(tag: StructureTag) -> Option<String> {
 /// A result code with what the server said to it. Its words are escaped: they go into logs.
 pub(super) fn code(result: &LdapResult) -> String {
     let name = name(result.rc);
-    let text = printable(&result.text);
+    let text = printable(result.text.trim_end_matches(['\n', '\0']));
     if text.is_empty() {
         format!("{name} ({})", result.rc)
     } else {
@@ -115,7 +115,7 @@ pub(super) fn code(result: &LdapResult) -> String {
     }
 }
 
-/// RFC 4511 appendix A.2, as far as searches and binds meet it.
+/// RFC 4511 appendix A.2, as far as searches, binds and modifications meet it.
 fn name(code: u32) -> &'static str {
     match code {
         1 => "operationsError",
@@ -128,7 +128,12 @@ fn name(code: u32) -> &'static str {
         11 => "adminLimitExceeded",
         12 => "unavailableCriticalExtension",
         13 => "confidentialityRequired",
+        16 => "noSuchAttribute",
+        17 => "undefinedAttributeType",
         18 => "inappropriateMatching",
+        19 => "constraintViolation",
+        20 => "attributeOrValueExists",
+        21 => "invalidAttributeSyntax",
         32 => "noSuchObject",
         34 => "invalidDNSyntax",
         48 => "inappropriateAuthentication",
@@ -137,6 +142,7 @@ fn name(code: u32) -> &'static str {
         51 => "busy",
         52 => "unavailable",
         53 => "unwillingToPerform",
+        65 => "objectClassViolation",
         80 => "other",
         _ => "result code",
     }

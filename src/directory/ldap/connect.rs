@@ -264,6 +264,9 @@ impl Connector {
                     .map_err(|error| ConnectError::Password { file: password_file.clone(), error })?;
                 (Some(dn.as_str()), ldap.simple_bind(dn, password.reveal()).await)
             }
+            Bind::Typed { dn, password } => {
+                (Some(dn.as_str()), ldap.simple_bind(dn, password.reveal()).await)
+            }
             Bind::External => (None, ldap.sasl_external_bind().await),
         };
         match result {

@@ -16,11 +16,23 @@ const DOMAIN_SCOPE: &str = "1.2.840.113556.1.4.1339";
 /// The controls of a search. None is critical: who does not know them shows no descriptor, which grants nothing, or
 /// refers, which is ignored.
 pub(super) fn controls(dialect: Dialect) -> Vec<RawControl> {
-    let control = |ctype: &str, val| RawControl { ctype: ctype.to_owned(), crit: false, val };
+    let mut controls = access_list(dialect);
+    controls.extend(match dialect {
+        Dialect::Standard => None,
+        Dialect::ActiveDirectory => Some(control(DOMAIN_SCOPE, None)),
+    });
+    controls
+}
+
+/// That a security descriptor is its access list, the owner and the rest being as they are. A server that does not know
+/// the control has given the whole, and gets the whole.
+pub(super) fn access_list(dialect: Dialect) -> Vec<RawControl> {
     match dialect {
         Dialect::Standard => Vec::new(),
-        Dialect::ActiveDirectory => {
-            vec![control(SD_FLAGS, Some(ACCESS_LIST.to_vec())), control(DOMAIN_SCOPE, None)]
-        }
+        Dialect::ActiveDirectory => vec![control(SD_FLAGS, Some(ACCESS_LIST.to_vec()))],
     }
+}
+
+fn control(name: &str, val: Option<Vec<u8>>) -> RawControl {
+    RawControl { ctype: name.to_owned(), crit: false, val }
 }

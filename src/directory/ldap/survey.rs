@@ -157,28 +157,59 @@ impl LdapDirectory {
         wanted: Wanted,
         mut each: impl FnMut(Record),
     ) -> Result<End, Failure> {
+        let attributes = match wanted {
+            Wanted::Values => self.attributes.clone(),
+            Wanted::Names => vec![NO_ATTRIBUTES.to_owned()],
+        };
+        self.see(self.within(None), filter, attributes, &mut each).await
+    }
+
+    /// The entries that match, with all values of these attributes, however many there are of either: all that are
+    /// below the base, or the one with this name.
+    pub async fn find(
+        &self,
+        at: Option<&Dn>,
+        filter: &Filter,
+        attributes: &[String],
+    ) -> Result<Vec<Record>, Failure> {
+        let place = at.map_or(self.within(None), |base| Place { base, scope: Scope::Base });
+        if !place.base.is_within(&self.base) {
+            return Ok(Vec::new());
+        }
+        let mut records = Vec::new();
+        match self.see(place, filter, attributes.to_vec(), &mut |record| records.push(record)).await? {
+            End::Complete => Ok(records),
+            End::Limit(why) => Err(self.bad(&format!("there are more entries than it gives: {why}"))),
+        }
+    }
+
+    async fn see(
+        &self,
+        place: Place<'_>,
+        filter: &Filter,
+        attributes: Vec<String>,
+        each: &mut impl FnMut(Record),
+    ) -> Result<End, Failure> {
         let connection = self.connected().await?;
-        let walk = unless_it_panics(self.walk(&connection, &filter.to_string(), wanted, &mut each)).await;
-        walk.unwrap_or_else(|why| Err(self.bad(&why)))
+        let filter = filter.to_string();
+        let walk = self.walk(&connection, place, &filter, attributes, each);
+        unless_it_panics(walk).await.unwrap_or_else(|why| Err(self.bad(&why)))
     }
 
     async fn walk(
         &self,
         connection: &Connection,
+        place: Place<'_>,
         filter: &str,
-        wanted: Wanted,
+        attributes: Vec<String>,
         each: &mut impl FnMut(Record),
     ) -> Result<End, Failure> {
-        let attributes = match wanted {
-            Wanted::Values => self.attributes.clone(),
-            Wanted::Names => vec![NO_ATTRIBUTES.to_owned()],
-        };
         let adapters: Vec<Box<dyn Adapter<'_, String, Vec<String>>>> =
             vec![Box::new(EntriesOnly::new()), Box::new(PagedResults::new(PAGE))];
         let mut ldap = connection.ldap.clone();
         ldap.with_controls(controls(self.schema.dialect));
         let begun =
-            ldap.streaming_search_with(adapters, self.base.as_str(), Scope::Subtree, filter, attributes);
+            ldap.streaming_search_with(adapters, place.base.as_str(), place.scope, filter, attributes);
         let broken = |error| self.broken(trouble(error));
         let mut stream = timeout(self.timeout, begun).await.map_err(|_| self.too_slow())?.map_err(broken)?;
         loop {
@@ -195,7 +226,10 @@ impl LdapDirectory {
         if matches!(result.rc, TIME_LIMIT | SIZE_LIMIT | ADMIN_LIMIT) {
             return Ok(End::Limit(answer::code(&result)));
         }
-        self.check(&result, &self.base).map(|()| End::Complete)
+        if result.rc == NO_SUCH_OBJECT && place.scope == Scope::Base {
+            return Ok(End::Complete);
+        }
+        self.check(&result, place.base).map(|()| End::Complete)
     }
 
     async fn connected(&self) -> Result<Connection, Failure> {
