@@ -21,6 +21,7 @@ mod server;
 mod watch;
 
 pub use report::Report;
+pub(crate) use schema::Known;
 
 use doubts::{Role, Survey};
 use server::Examination;

@@ -28,8 +28,8 @@ mod render;
 mod submission;
 
 use path::Explainer;
-pub(crate) use path::says;
-use submission::Submission;
+pub(crate) use path::{says, unidentified};
+pub(crate) use submission::Submission;
 
 /// What is asked about a login.
 #[derive(Clone, Debug)]

@@ -3,32 +3,48 @@
 use std::collections::HashMap;
 
 use super::report::Report;
+use crate::directory::Failure;
 use crate::directory::filter::{Comparison, Filter};
+use crate::directory::ldap::LdapDirectory;
 use crate::directory::record::{Record, key};
 use crate::directory::schema::Schema;
+use crate::dn::Dn;
 
 /// What findings are about.
 pub(super) const SCHEMA: &str = "schema";
 
 /// The values of the subschema subentry that are read.
-pub(super) const ATTRIBUTES: [&str; 2] = ["attributeTypes", "objectClasses"];
+const ATTRIBUTES: [&str; 2] = ["attributeTypes", "objectClasses"];
 
 /// The names that a server knows, in lower case, each with the object identifier that it stands for.
 #[derive(Debug, Default)]
-pub(super) struct Known {
+pub(crate) struct Known {
     attributes: HashMap<String, String>,
     classes: HashMap<String, String>,
 }
 
 impl Known {
+    /// What a server knows, whose own entry is `root`; none if it does not show it. RFC 4512 section 4.4: the server's
+    /// own entry names the one that holds its schema.
+    pub(crate) async fn ask(
+        directory: &LdapDirectory,
+        root: Option<&Record>,
+    ) -> Result<Option<Self>, Failure> {
+        let name = root.and_then(|root| root.values("subschemaSubentry").next());
+        let name = name.and_then(|name| std::str::from_utf8(name).ok()).unwrap_or("cn=Subschema");
+        let Ok(name) = Dn::parse(name) else { return Ok(None) };
+        let subschema = directory.read(&name, &ATTRIBUTES).await?;
+        Ok(subschema.as_ref().and_then(Self::read))
+    }
+
     /// Of a subschema subentry; none if it shows none.
-    pub(super) fn read(subschema: &Record) -> Option<Self> {
+    fn read(subschema: &Record) -> Option<Self> {
         let [attributes, classes] = ATTRIBUTES.map(|attribute| definitions(subschema, attribute));
         (!attributes.is_empty()).then_some(Self { attributes, classes })
     }
 
     /// What the name of an attribute stands for, if the server knows it.
-    pub(super) fn attribute(&self, name: &str) -> Option<&str> {
+    pub(crate) fn attribute(&self, name: &str) -> Option<&str> {
         self.attributes.get(&key(name)).map(String::as_str)
     }
 

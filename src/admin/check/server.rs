@@ -155,7 +155,7 @@ impl Examination<'_> {
         let names = ["namingContexts", "subschemaSubentry", "supportedControl"];
         let root = self.directory.read(&Dn::default(), &names).await?;
         let base = self.base(root.as_ref()).await?;
-        let database = match self.subschema(root.as_ref()).await? {
+        let database = match Known::ask(self.directory, root.as_ref()).await? {
             Some(known) => {
                 schema::check(&self.config.directory.schema, &known, self.report);
                 self.indexes(&known).await?
@@ -194,15 +194,6 @@ impl Examination<'_> {
         let text = format!("{} does not exist, or the account may not see it", quoted(base.as_str()));
         self.report.error(BASE, text, Some(&advice));
         Ok(false)
-    }
-
-    /// RFC 4512 section 4.4: the server's own entry names the one that holds its schema.
-    async fn subschema(&self, root: Option<&Record>) -> Result<Option<Known>, Failure> {
-        let name = root.and_then(|root| root.values("subschemaSubentry").next());
-        let name = name.and_then(|name| std::str::from_utf8(name).ok()).unwrap_or("cn=Subschema");
-        let Ok(name) = Dn::parse(name) else { return Ok(None) };
-        let subschema = self.directory.read(&name, &schema::ATTRIBUTES).await?;
-        Ok(subschema.as_ref().and_then(Known::read))
     }
 
     /// Tells which of the server's databases is ours, as far as its configuration may be read.

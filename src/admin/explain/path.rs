@@ -172,7 +172,8 @@ impl<'a, D: Directory> Explainer<'a, D> {
     }
 }
 
-fn unidentified(dn: &Dn) -> String {
+/// That an entry does not show who it is to access control.
+pub(crate) fn unidentified(dn: &Dn) -> String {
     format!(
         "objectSid and primaryGroupID of {} are not shown, by which it could be denied; let the milter's account \
          read them",

@@ -8,7 +8,7 @@ use crate::grant::Submitter;
 use crate::message::{Envelope, Header, Message};
 
 /// The header and the envelope of a message that nobody sent.
-pub(super) struct Submission {
+pub(crate) struct Submission {
     header: Header,
     /// What the client says in MAIL FROM; none: the submitter's own address.
     mail_from: Option<String>,
@@ -18,7 +18,7 @@ pub(super) struct Submission {
 
 impl Submission {
     /// A message with `address` in From, from the submitter's own address.
-    pub(super) fn of_address(address: &Address) -> Self {
+    pub(crate) fn of_address(address: &Address) -> Self {
         let mut header = Header::default();
         header.add(b"From", format!("<{address}>").as_bytes());
         Self { header, mail_from: None, smtputf8: true }
@@ -36,7 +36,7 @@ impl Submission {
     }
 
     /// The message, from this submitter.
-    pub(super) fn message(&self, submitter: &Submitter) -> Message {
+    pub(crate) fn message(&self, submitter: &Submitter) -> Message {
         let own = || submitter.primary().map_or_else(String::new, Address::to_string);
         let path = self.mail_from.clone().unwrap_or_else(own);
         let path = if path.starts_with('<') { path } else { format!("<{path}>") };
