@@ -5,11 +5,14 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use delegation_milter::address::is_forbidden;
+use delegation_milter::admin::change::{self, Caller, Request, Verb};
 use delegation_milter::admin::check;
 use delegation_milter::admin::explain::{self, Question};
+use delegation_milter::admin::list;
 use delegation_milter::config::Config;
+use delegation_milter::grant::Right;
 use delegation_milter::logging;
 use tokio::runtime::Runtime;
 
@@ -56,6 +59,72 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Say who may send for an address, and for whom it may send.
+    List {
+        /// The address of a person, a shared mailbox or a group.
+        address: String,
+        /// Answer in JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Let DELEGATE send for PRINCIPAL: writes to the LDAP server as the caller.
+    Grant(Change),
+    /// Let DELEGATE send for PRINCIPAL no more: writes to the LDAP server as the caller.
+    Revoke(Change),
+}
+
+/// A right, whose it is, and as whom it is written.
+#[derive(Args)]
+struct Change {
+    /// The right.
+    right: RightName,
+    /// Whose address it is: an address, a login or a distinguished name.
+    #[arg(long = "for", value_name = "PRINCIPAL")]
+    principal: String,
+    /// Who sends for it, a person or a security group: an address, a login or a distinguished name.
+    #[arg(long = "to", value_name = "DELEGATE")]
+    delegate: String,
+    /// Write as this entry.
+    #[arg(long, value_name = "DN", conflicts_with = "external")]
+    bind_dn: Option<String>,
+    /// The file with its password; the terminal is asked unless given.
+    #[arg(long, value_name = "FILE", requires = "bind_dn")]
+    bind_password_file: Option<PathBuf>,
+    /// Write as whom the connection proves (SASL EXTERNAL): this user over ldapi, or the client certificate.
+    #[arg(long)]
+    external: bool,
+    /// Answer in JSON.
+    #[arg(long)]
+    json: bool,
+}
+
+/// The names of the rights.
+#[derive(Clone, Copy, ValueEnum)]
+enum RightName {
+    /// Recipients see the principal alone; an administrator's to give.
+    SendAs,
+    /// Recipients see both; the principal's own to give.
+    SendOnBehalf,
+    /// Scheduling mail only, shown as on behalf; the principal's own to give.
+    Schedule,
+}
+
+impl From<RightName> for Right {
+    fn from(name: RightName) -> Self {
+        match name {
+            RightName::SendAs => Self::SendAs,
+            RightName::SendOnBehalf => Self::SendOnBehalf,
+            RightName::Schedule => Self::Schedule,
+        }
+    }
+}
+
+impl Change {
+    fn caller(&self) -> Option<Caller> {
+        let simple =
+            |dn: &String| Caller::Simple { dn: dn.clone(), password_file: self.bind_password_file.clone() };
+        self.bind_dn.as_ref().map(simple).or_else(|| self.external.then_some(Caller::External))
+    }
 }
 
 fn main() -> ExitCode {
@@ -97,6 +166,26 @@ fn run(runtime: &Runtime, config: &Path, command: Command) -> ExitCode {
                 Err(error) => fail(USAGE, error),
             })
         }
+        Command::Grant(what) => with(config, |config| change(runtime, config, Verb::Grant, &what)),
+        Command::Revoke(what) => with(config, |config| change(runtime, config, Verb::Revoke, &what)),
+        Command::List { address, json } => {
+            with(config, |config| match runtime.block_on(list::list(config, &address)) {
+                Ok(listing) => print(&listing.render(json), if listing.is_known() { 0 } else { REFUSED }),
+                Err(error) if error.is_temporary() => fail(UNAVAILABLE, error),
+                Err(error) => fail(USAGE, error),
+            })
+        }
+    }
+}
+
+fn change(runtime: &Runtime, config: Config, verb: Verb, change: &Change) -> ExitCode {
+    let Change { right, principal, delegate, .. } = change;
+    let (principal, delegate) = (principal.clone(), delegate.clone());
+    let request = Request { verb, right: (*right).into(), principal, delegate };
+    match runtime.block_on(change::change(config, &request, change.caller())) {
+        Ok(answer) => print(&answer.render(change.json), if answer.is_done() { 0 } else { REFUSED }),
+        Err(error) if error.is_temporary() => fail(UNAVAILABLE, error),
+        Err(error) => fail(USAGE, error),
     }
 }
 

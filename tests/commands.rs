@@ -117,6 +117,78 @@ fn explain_for_programs() {
     assert_eq!((output.status.code(), &answer["allowed"]), (Some(1), &false.into()));
 }
 
+#[test]
+fn list_answers_with_its_status() {
+    let files = TempDir::new();
+    let config = configuration(&files, "");
+    for (address, status, lines) in [
+        (
+            "info@example.org",
+            0,
+            &[
+                "<info@example.org> is held by cn=info,ou=shared,dc=example,dc=org, which grants",
+                "  counts    send-as to cn=headquarters,ou=groups,dc=example,dc=org: a security group",
+                "  send-as   uid=lena,ou=people,dc=example,dc=org (lena, lena@example.org), through cn=headquarters,",
+            ][..],
+        ),
+        ("press@example.org", 0, &["  does not  send-as to cn=everyone,", ": it names a distribution list"]),
+        (
+            "kim@example.org",
+            0,
+            &["it names the principal itself", "it names nothing that is in the directory"],
+        ),
+        ("gero@example.org", 0, &["not enabled: the principal's own entry says so", "  none      uid=carl,"]),
+        (
+            "sales@example.org",
+            0,
+            &["  send-as   uid=carl,", "uid=nils,", ": a right counts only if all entries"],
+        ),
+        (
+            "hana@example.org",
+            0,
+            &["  schedule  uid=carl,ou=people,dc=example,dc=org (carl, carl@example.org)\n"],
+        ),
+        ("dora+x@example.org", 0, &["  send-as   uid=carl,"]),
+        (
+            "lena@example.org",
+            0,
+            &["for whom it may send\n", "  send-as   <info@example.org> (lena, lena@example.org)"],
+        ),
+        ("nobody@example.org", 1, &["<nobody@example.org> is nobody's: no entry has it"]),
+        ("nobody", 2, &[]),
+    ] {
+        let output = program(&["--config", &config, "list", address]);
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(status), "{address}: {text}");
+        for line in lines {
+            assert!(text.contains(line), "{line:?} is not in the answer:\n{text}");
+        }
+    }
+}
+
+#[test]
+fn what_grant_and_revoke_want_to_know() {
+    for (words, said) in [
+        (&["grant"][..], "<RIGHT>"),
+        (
+            &["grant", "send-to", "--for", "a", "--to", "b"],
+            "possible values: send-as, send-on-behalf, schedule",
+        ),
+        (&["grant", "send-as", "--for", "a"], "--to <DELEGATE>"),
+        (&["revoke", "send-as", "--to", "a"], "--for <PRINCIPAL>"),
+        (
+            &["revoke", "send-as", "--for", "a", "--to", "b", "--external", "--bind-dn", "c"],
+            "cannot be used with",
+        ),
+        (&["grant", "send-as", "--for", "a", "--to", "b", "--bind-password-file", "c"], "--bind-dn <DN>"),
+    ] {
+        let output = program(words);
+        let text = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{words:?}: {text}");
+        assert!(text.contains(said), "{words:?}: {text}");
+    }
+}
+
 fn explain_message(config: &str, login: &str, message: &[u8], more: &[&str]) -> Output {
     let arguments = [&["--config", config, "explain", login, "--message", "-"], more].concat();
     program_reading(&arguments, message)

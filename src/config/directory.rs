@@ -22,6 +22,8 @@ pub struct DirectoryConfig {
     pub schema: Schema,
     /// `directory.group_depth`: how many levels of groups count; 0 for none.
     pub group_depth: usize,
+    /// `directory.allow_plaintext`: whether a password may go to another host without TLS.
+    pub allow_plaintext: bool,
     /// `directory.realms`: what is stripped from a login, without the `@`, as written.
     pub realms: Vec<String>,
 }
@@ -51,7 +53,8 @@ pub(super) fn read(table: &Table<'_>, start: &Path) -> Option<DirectoryConfig> {
     let schema = schema(table, matches!(source, Some(Source::File(_))));
     let group_depth = table.number("group_depth", 0..=100).unwrap_or(GROUP_DEPTH);
     let realms = table.list("realms", &REALM).unwrap_or_default();
-    Some(DirectoryConfig { source: source?, base_dn, schema: schema?, group_depth, realms })
+    let allow_plaintext = table.flag("allow_plaintext").unwrap_or(false);
+    Some(DirectoryConfig { source: source?, base_dn, schema: schema?, group_depth, allow_plaintext, realms })
 }
 
 /// What `directory.urls` names, if it can be read.

@@ -47,9 +47,15 @@ fn problem(path: &Path) -> Option<String> {
 }
 
 /// A password, which no log shows and whose memory is overwritten when it is dropped.
+#[derive(Clone, Eq, PartialEq)]
 pub struct Password(Zeroizing<String>);
 
 impl Password {
+    /// What somebody typed; nothing is no password.
+    pub fn typed(text: String) -> Result<Self, PasswordError> {
+        password(Zeroizing::new(text).as_bytes())
+    }
+
     /// The password, for the bind request alone. Not empty; no NUL, no line end.
     pub fn reveal(&self) -> &str {
         &self.0

@@ -9,7 +9,7 @@ use std::time::Duration;
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, percent_encode};
 
 use super::fault::{Fault, quoted};
-use super::files::{readable, with_password};
+use super::files::{Password, readable, with_password};
 use super::table::Table;
 use super::url::Location;
 use super::value::{DN, FILE, TIMEOUT};
@@ -92,6 +92,13 @@ pub enum Bind {
         /// configuration was read.
         password_file: PathBuf,
     },
+    /// With a name and a password that somebody typed: a command's, never the configuration's.
+    Typed {
+        /// The name, as given.
+        dn: String,
+        /// The password.
+        password: Password,
+    },
     /// As whom the transport proves: the user of the process over [`Transport::Ldapi`], else the client certificate,
     /// which is then there (SASL EXTERNAL, RFC 4422 appendix A).
     External,
@@ -128,6 +135,20 @@ impl fmt::Display for Transport {
 }
 
 impl Transport {
+    /// Whether it proves who "external" is (RFC 4513 section 5.2.3).
+    pub(crate) fn proves(&self) -> bool {
+        match self {
+            Self::StartTls { tls, .. } | Self::Ldaps { tls, .. } => tls.client.is_some(),
+            Self::Ldapi { .. } => true,
+            Self::Plain { .. } => false,
+        }
+    }
+
+    /// Whether others could read what is said on the way.
+    pub(crate) fn is_open(&self) -> bool {
+        matches!(self, Self::Plain { .. }) && !self.is_local()
+    }
+
     /// Whether what is said stays on this machine.
     pub(crate) fn is_local(&self) -> bool {
         match self {
