@@ -107,11 +107,16 @@ fn each_kind_of_change_counts_at_once() {
 }
 
 /// Kinds of changes that modify an entry, and how.
-const MODIFICATIONS: [(&str, &str, &str); 11] = [
+const MODIFICATIONS: [(&str, &str, &str); 12] = [
     (
         "a right is taken away",
         "uid=bea",
         "delete: delegationSendOnBehalf\ndelegationSendOnBehalf: uid=carl,dc=example,dc=org",
+    ),
+    (
+        "a right is given back",
+        "uid=bea",
+        "add: delegationSendOnBehalf\ndelegationSendOnBehalf: uid=carl,dc=example,dc=org",
     ),
     (
         "a right is given",
@@ -248,6 +253,27 @@ fn slapd_comes_back_and_what_changed_meanwhile_counts() {
         [("carl", "bea@example.org"), ("lena", "info@example.org"), ("faye", "bea@example.org")]
     {
         scene.soon_says(login, author, "550");
+    }
+}
+
+/// Nobody asks, and nothing would be told anyway.
+#[test]
+fn a_black_hole_is_noticed() {
+    let slapd = Slapd::start(&[&Slapd::ldif("tests/fixtures/company.ldif")]);
+    let relay = Relay::to(slapd.port("ldap"));
+    let port = relay.port();
+    let scene = Scene::over(slapd, port);
+    assert_eq!(scene.says("carl", "bea@example.org"), "250");
+    for (change, code) in [("a right is taken away", "550"), ("a right is given back", "250")] {
+        let (told, given_up) = (scene.told(), scene.milter.log().matches("does not answer").count());
+        relay.set(Mode::BlackHole);
+        scene.slapd.modify(&ldif(change));
+        wait_until("it is noticed", || scene.milter.log().matches("does not answer").count() > given_up);
+        relay.set(Mode::Forward);
+        let begun = Instant::now();
+        wait_until("changes are told again", || scene.told() > told);
+        assert!(begun.elapsed() < BACK, "back after {:?}", begun.elapsed());
+        scene.soon_says("carl", "bea@example.org", code);
     }
 }
 

@@ -3,6 +3,7 @@
 use std::any::Any;
 use std::fmt::Display;
 use std::io;
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -12,9 +13,9 @@ use futures_util::FutureExt;
 use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, StdStream};
 use rustls::ClientConfig;
 use socket2::{SockRef, TcpKeepalive};
-use tokio::net::{TcpStream, UnixStream};
+use tokio::net::{TcpStream, UnixStream, lookup_host};
 use tokio::task::JoinHandle;
-use tokio::time::{Instant, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use super::answer;
 use super::tls::{self, TlsFilesError};
@@ -23,6 +24,10 @@ use crate::reply::printable_within;
 
 /// When probes of an idle connection begin, and how often they are sent: firewalls forget connections silently.
 const KEEPALIVE: Duration = Duration::from_secs(30);
+
+/// How long an address may take to accept a connection. The system asks again after a second, then two, then four: one
+/// that was away and is back is found sooner by a connection of its own.
+const HANDSHAKE: Duration = Duration::from_secs(1);
 
 /// The most that is told of what others say, in octets.
 const MAX_TOLD: usize = 400;
@@ -226,7 +231,14 @@ impl Connector {
             | Transport::StartTls { host, port, .. }
             | Transport::Ldaps { host, port, .. } => reach_tcp(host, *port).await,
         };
-        reached.map_err(|error| ConnectError::Reach { server: self.server.to_string(), why: told(error) })
+        let server = self.server.to_string();
+        reached.map_err(|error| {
+            if error.kind() == io::ErrorKind::TimedOut {
+                ConnectError::Slow { server, within: HANDSHAKE, step: Step::Reach }
+            } else {
+                ConnectError::Reach { server, why: told(error) }
+            }
+        })
     }
 
     /// Makes an LDAP connection of a stream, with TLS if that is wanted.
@@ -302,9 +314,22 @@ async fn reach_unix(path: &Path) -> io::Result<StdStream> {
 }
 
 async fn reach_tcp(host: &str, port: u16) -> io::Result<StdStream> {
-    let stream = TcpStream::connect((host, port)).await?;
+    let stream = reach_any(lookup_host((host, port)).await?).await?;
     stream.set_nodelay(true)?;
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
     SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
     Ok(StdStream::Tcp(stream.into_std()?))
+}
+
+/// A connection to the first of the addresses that takes one.
+async fn reach_any(addresses: impl Iterator<Item = SocketAddr>) -> io::Result<TcpStream> {
+    let mut last = io::Error::new(io::ErrorKind::NotFound, "its name has no address");
+    for address in addresses {
+        match timeout(HANDSHAKE, TcpStream::connect(address)).await {
+            Ok(Ok(stream)) => return Ok(stream),
+            Ok(Err(error)) => last = error,
+            Err(_) => last = io::ErrorKind::TimedOut.into(),
+        }
+    }
+    Err(last)
 }

@@ -26,7 +26,7 @@ const ATTEMPT: Duration = Duration::from_secs(5);
 
 /// Pauses between failed attempts: the watch must be back two seconds after the server.
 const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+const LONGEST_PAUSE: Duration = Duration::from_millis(500);
 
 /// A connection that lasted this long was a good one: when it ends, the next is tried at once.
 const LASTING: Duration = Duration::from_secs(1);
