@@ -71,7 +71,6 @@ class Server:
         self.directory = directory
         self.log = (directory / "log").open(errors="replace")
         self.log.read()
-        self.unindexed = []
         self.carried = octets(directory)
 
     def since(self):
@@ -81,8 +80,6 @@ class Server:
         while True:
             for line in self.log:
                 searches += " SRCH base=" in line
-                if line.endswith(" not indexed\n"):
-                    self.unindexed.append(line.strip())
                 if result := re.search(r" SEARCH RESULT .* etime=([0-9.]+)", line):
                     answered, took = answered + 1, took + float(result[1]) * 1000
             # It logs an answer once it is sent.
