@@ -2,19 +2,23 @@
 
 use std::any::Any;
 use std::fmt::Display;
+use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use futures_util::FutureExt;
+use futures_util::future::BoxFuture;
 use ldap3::{Ldap, LdapConnAsync, LdapConnSettings, LdapError, LdapResult, StdStream};
 use rustls::ClientConfig;
 use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpStream, UnixStream, lookup_host};
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 use tokio::time::{Instant, timeout, timeout_at};
 
 use super::answer;
@@ -148,26 +152,57 @@ pub(super) struct Connected {
     pub(super) driver: Driver,
     /// The URL of the server.
     pub(super) server: Arc<str>,
+    /// Its address, if it has one.
+    pub(super) peer: Option<SocketAddr>,
 }
 
-/// The task behind a connection; dropped, it ends, and the connection with it.
-pub(super) struct Driver(JoinHandle<Result<(), LdapError>>);
-
-impl Driver {
-    /// Waits until the connection has ended, and says why.
-    pub(super) async fn ended(&mut self) -> String {
-        match (&mut self.0).await {
-            Ok(Ok(())) => "the server closed the connection".to_owned(),
-            Ok(Err(LdapError::Io { source })) => tls::in_words(&source),
-            Ok(Err(error)) => error.to_string(),
-            // ldap3 panics on what is not LDAP; the task takes only the connection with it.
-            Err(error) if error.is_panic() => "what came is not LDAP".to_owned(),
-            Err(error) => error.to_string(),
-        }
+impl Connected {
+    /// The same, moving its octets by a task of its own.
+    pub(super) fn apart(self) -> Self {
+        Self { driver: self.driver.apart(), ..self }
     }
 }
 
-impl Drop for Driver {
+/// What moves the octets of a connection, and ends with it, saying why. It works while somebody waits for its end.
+pub(super) struct Driver(BoxFuture<'static, String>);
+
+impl Driver {
+    fn of(connection: LdapConnAsync) -> Self {
+        // ldap3 panics on what is not LDAP; that takes only the connection with it.
+        let driven = unless_it_panics(connection.drive());
+        let ended = driven.map(|ended| match ended {
+            Ok(Ok(())) => "the server closed the connection".to_owned(),
+            Ok(Err(LdapError::Io { source })) => tls::in_words(&source),
+            Ok(Err(error)) => error.to_string(),
+            Err(why) => why,
+        });
+        Self(ended.boxed())
+    }
+
+    /// Waits until the connection has ended, and says why. Not to be called again after that.
+    pub(super) async fn ended(&mut self) -> String {
+        (&mut self.0).await
+    }
+
+    /// The same as a task of its own, whoever waits; dropped, it ends, and the connection with it.
+    fn apart(self) -> Self {
+        let task = AbortOnDrop(tokio::spawn(self.0));
+        Self(async move { task.await.unwrap_or_else(|error| error.to_string()) }.boxed())
+    }
+}
+
+/// A task that ends when nobody waits for it any more.
+struct AbortOnDrop<T>(JoinHandle<T>);
+
+impl<T> Future for AbortOnDrop<T> {
+    type Output = Result<T, JoinError>;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Self::Output> {
+        self.0.poll_unpin(context)
+    }
+}
+
+impl<T> Drop for AbortOnDrop<T> {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -188,26 +223,30 @@ impl Connector {
         &self.server
     }
 
-    /// Connects and logs in within the time limit.
-    pub(super) async fn connect(&self, within: Duration) -> Result<Connected, ConnectError> {
+    /// Connects and logs in within the time limit; to this address, if the server is known by it.
+    pub(super) async fn connect(
+        &self,
+        peer: Option<SocketAddr>,
+        within: Duration,
+    ) -> Result<Connected, ConnectError> {
         let deadline = Instant::now() + within;
         let slow = |step| move |_| ConnectError::Slow { server: self.server.to_string(), within, step };
-        let stream = timeout_at(deadline, self.reach()).await.map_err(slow(Step::Reach))??;
+        let reached = timeout_at(deadline, self.reach(peer)).await.map_err(slow(Step::Reach))?;
+        let (stream, peer) = reached?;
         let securing = unless_it_panics(self.open(stream));
         let opened = timeout_at(deadline, securing).await.map_err(slow(Step::Secure))?;
         let (connection, mut ldap) = opened.map_err(|why| self.garbled(why))??;
-        let mut driver = Driver(tokio::spawn(connection.drive()));
-        let binding = unless_it_panics(self.bind(&mut ldap));
-        let bound = timeout_at(deadline, binding).await.map_err(slow(Step::Bind))?;
-        match bound.map_err(|why| self.garbled(why))? {
-            Ok(()) => Ok(Connected { ldap, driver, server: self.server.to_string().into() }),
-            // What the end of the connection did to the bind says less than what ended it.
-            Err(ConnectError::Garbled { .. }) => {
-                let why = timeout_at(deadline, driver.ended()).await.map_err(slow(Step::Bind))?;
-                Err(self.garbled(format!("{why}{}", self.hint())))
+        let mut driver = Driver::of(connection);
+        let binding = async {
+            tokio::select! {
+                biased;
+                bound = unless_it_panics(self.bind(&mut ldap)) => bound.map_err(|why| self.garbled(why)).flatten(),
+                // What the end of the connection did to the bind says less than what ended it.
+                why = driver.ended() => Err(self.garbled(format!("{why}{}", self.hint()))),
             }
-            Err(error) => Err(error),
-        }
+        };
+        timeout_at(deadline, binding).await.map_err(slow(Step::Bind))??;
+        Ok(Connected { ldap, driver, server: self.server.to_string().into(), peer })
     }
 
     /// TLS 1.3 tells a client that its certificate is refused only after the handshake (RFC 8446 section 4.4.2.4), and
@@ -224,12 +263,19 @@ impl Connector {
         }
     }
 
-    async fn reach(&self) -> Result<StdStream, ConnectError> {
-        let reached = match &self.server.transport {
-            Transport::Ldapi { path } => reach_unix(path).await,
-            Transport::Plain { host, port }
-            | Transport::StartTls { host, port, .. }
-            | Transport::Ldaps { host, port, .. } => reach_tcp(host, *port).await,
+    async fn reach(&self, peer: Option<SocketAddr>) -> Result<(StdStream, Option<SocketAddr>), ConnectError> {
+        let reached = match (&self.server.transport, peer) {
+            (Transport::Ldapi { path }, _) => reach_unix(path).await,
+            (_, Some(peer)) => reach_tcp([peer].into_iter()).await,
+            (
+                Transport::Plain { host, port }
+                | Transport::StartTls { host, port, .. }
+                | Transport::Ldaps { host, port, .. },
+                None,
+            ) => match lookup_host((host.as_str(), *port)).await {
+                Ok(addresses) => reach_tcp(addresses).await,
+                Err(error) => Err(error),
+            },
         };
         let server = self.server.to_string();
         reached.map_err(|error| {
@@ -309,16 +355,19 @@ pub(super) async fn unless_it_panics<T>(future: impl Future<Output = T>) -> Resu
     caught.map_err(|_| "what came is not LDAP".to_owned())
 }
 
-async fn reach_unix(path: &Path) -> io::Result<StdStream> {
-    Ok(StdStream::Unix(UnixStream::connect(path).await?.into_std()?))
+async fn reach_unix(path: &Path) -> io::Result<(StdStream, Option<SocketAddr>)> {
+    Ok((StdStream::Unix(UnixStream::connect(path).await?.into_std()?), None))
 }
 
-async fn reach_tcp(host: &str, port: u16) -> io::Result<StdStream> {
-    let stream = reach_any(lookup_host((host, port)).await?).await?;
+async fn reach_tcp(
+    addresses: impl Iterator<Item = SocketAddr>,
+) -> io::Result<(StdStream, Option<SocketAddr>)> {
+    let stream = reach_any(addresses).await?;
     stream.set_nodelay(true)?;
     let keepalive = TcpKeepalive::new().with_time(KEEPALIVE).with_interval(KEEPALIVE);
     SockRef::from(&stream).set_tcp_keepalive(&keepalive)?;
-    Ok(StdStream::Tcp(stream.into_std()?))
+    let peer = stream.peer_addr()?;
+    Ok((StdStream::Tcp(stream.into_std()?), Some(peer)))
 }
 
 /// A connection to the first of the addresses that takes one.

@@ -147,7 +147,7 @@ impl Keeper {
 
     async fn usable(&self, place: usize, server: &Connector) -> Result<Connected, ConnectError> {
         let within = self.patience.min(ATTEMPT);
-        let mut connected = server.connect(within).await?;
+        let mut connected = server.connect(None, within).await?.apart();
         let behind = self.is_another(place)
             && timeout(within, self.floor.is_above(&mut connected.ldap)).await.unwrap_or(true);
         if behind {
@@ -161,7 +161,11 @@ impl Keeper {
     }
 
     /// Offers the connection until it is left.
-    async fn stay(&mut self, place: usize, Connected { ldap, mut driver, server }: Connected) -> Left {
+    async fn stay(
+        &mut self,
+        place: usize,
+        Connected { ldap, mut driver, server, peer: _ }: Connected,
+    ) -> Left {
         if self.is_another(place) {
             // Before anybody can ask it, so that what it says is never taken for what another one said.
             self.changes.expire();
