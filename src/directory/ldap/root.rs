@@ -1,16 +1,46 @@
-//! What a connection is asked before it is anybody's: entries by their names, of the server's own tree too.
+//! One search over a connection, whole; and what a connection is asked before it is anybody's: entries by their names,
+//! of the server's own tree too.
 
-use ldap3::{Ldap, LdapError, Scope, SearchResult};
+use ldap3::adapters::Adapter;
+use ldap3::asn1::StructureTag;
+use ldap3::{Ldap, LdapError, LdapResult, Scope, parse_refs};
 
 use super::answer;
 use super::search::{ANY, SUCCESS};
 use crate::directory::record::Record;
 use crate::dn::Dn;
 
+/// The entries that a search finds, and its result with all references. Panics where ldap3 does.
+///
+/// `Ldap::search` would keep the number of each search for as long as the connection lasts, for it never tells the task
+/// behind it that a search with adapters is over.
+pub(super) async fn search(
+    ldap: &mut Ldap,
+    base: &str,
+    scope: Scope,
+    filter: &str,
+    attributes: Vec<String>,
+) -> Result<(Vec<StructureTag>, LdapResult), LdapError> {
+    let none: Vec<Box<dyn Adapter<'_, String, Vec<String>>>> = Vec::new();
+    let mut stream = ldap.streaming_search_with(none, base, scope, filter, attributes).await?;
+    let (mut entries, mut references) = (Vec::new(), Vec::new());
+    while let Some(message) = stream.next().await? {
+        if message.is_ref() {
+            references.extend(parse_refs(message.0));
+        } else if !message.is_intermediate() {
+            entries.push(message.0);
+        }
+    }
+    let mut result = stream.finish().await;
+    result.refs.append(&mut references);
+    Ok((entries, result))
+}
+
 /// The entry of this name with one attribute; the default name is the server's own entry (RFC 4512 section 5.1).
 pub(super) async fn read(name: &Dn, attribute: &str, ldap: &mut Ldap) -> Result<Option<Record>, LdapError> {
-    let SearchResult(entries, result) = ldap.search(name.as_str(), Scope::Base, ANY, [attribute]).await?;
-    let found = entries.into_iter().find_map(|entry| answer::read(entry.0)).map(|answer| answer.record);
+    let attributes = vec![attribute.to_owned()];
+    let (entries, result) = search(ldap, name.as_str(), Scope::Base, ANY, attributes).await?;
+    let found = entries.into_iter().find_map(answer::read).map(|answer| answer.record);
     if result.rc == SUCCESS { Ok(found) } else { Err(LdapError::from(result)) }
 }
 

@@ -2,13 +2,14 @@
 
 use std::pin::pin;
 
-use ldap3::{LdapError, LdapResult, Scope, SearchResult};
+use ldap3::{LdapError, LdapResult, Scope};
 use tokio::time::{Instant, timeout_at};
 
 use super::answer;
 use super::connect::unless_it_panics;
 use super::dialect::controls;
 use super::link::{Connection, Fault};
+use super::root;
 use super::{LdapDirectory, Place};
 use crate::directory::Failure;
 use crate::directory::filter::Filter;
@@ -221,9 +222,10 @@ impl LdapDirectory {
     ) -> Result<(Vec<answer::Answer>, LdapResult), Trouble> {
         let mut ldap = connection.ldap.clone();
         ldap.with_controls(controls(self.schema.dialect));
-        let found = ldap.search(place.base.as_str(), place.scope, filter, attributes).await;
-        let SearchResult(entries, result) = found.map_err(trouble)?;
-        let read = entries.into_iter().map(|entry| answer::read(entry.0)).collect::<Option<Vec<_>>>();
+        let found =
+            root::search(&mut ldap, place.base.as_str(), place.scope, filter, attributes.to_vec()).await;
+        let (entries, result) = found.map_err(trouble)?;
+        let read = entries.into_iter().map(answer::read).collect::<Option<Vec<_>>>();
         Ok((read.ok_or(Trouble::Unusable(UNREADABLE))?, result))
     }
 

@@ -410,3 +410,17 @@ fn broken_message() -> impl Strategy<Value = Vec<u8>> {
         octets
     })
 }
+
+/// What a connection keeps of the searches that were made over it does not grow with them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_kept_of_a_search_that_is_over() {
+    let server = FakeServer::start();
+    server.holds(&found());
+    let directory = directory(&server);
+    for _ in 0..1000 {
+        directory.by_login("anna", None).await.unwrap();
+    }
+    let connection = directory.link.connection(None).await.unwrap();
+    // The numbers of what is under way are among what it shows of itself.
+    in_the_end("all are over", async || (format!("{:?}", connection.ldap).len() < 1000).then_some(())).await;
+}
