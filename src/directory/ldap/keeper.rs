@@ -4,12 +4,14 @@
 //! Searches and the watch share the connection, so that they speak to one server whatever stands between: what the
 //! watch tells is true of what the searches find. With another server, all that is remembered is asked for anew.
 
+use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{StreamExt, stream};
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use ldap3::exop::WhoAmI;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
@@ -85,11 +87,11 @@ impl Keeper {
     pub(super) async fn keep(mut self) {
         let mut pause = FIRST_PAUSE;
         let mut better = None;
-        let mut silent = None;
+        let mut doubtful = None;
         loop {
             let reached = match better.take() {
                 Some(reached) => Ok(reached),
-                None => self.connect(silent.take()).await,
+                None => self.connect(doubtful.take()).await,
             };
             match reached {
                 Ok((place, connected)) => {
@@ -100,12 +102,14 @@ impl Keeper {
                             // Whoever asks from now on asks the better one.
                             self.state.send_replace(State::Connecting);
                             better = Some(reached);
+                            pause = FIRST_PAUSE;
                             continue;
                         }
                     };
-                    silent = (fault == Fault::Silent).then_some(place);
                     self.trust(begun.elapsed());
                     let lasted = begun.elapsed() >= LASTING;
+                    // It may let everybody in and answer nobody.
+                    doubtful = (fault == Fault::Silent || !lasted).then_some(place);
                     self.left(place, fault, lasted || pause == FIRST_PAUSE);
                     if lasted {
                         pause = FIRST_PAUSE;
@@ -119,23 +123,46 @@ impl Keeper {
         }
     }
 
-    /// A connection to one of the servers, tried in their order, the one that was silent last; or why there is none, of
-    /// each. While nobody waits for it, all are tried at once: one that does not answer keeps the others from nobody.
-    async fn connect(&self, silent: Option<usize>) -> Result<Reached, Vec<ConnectError>> {
+    /// A connection to one of the servers; or why there is none, of each. While somebody waits for it, they are tried in
+    /// their order, the doubtful one last.
+    async fn connect(&self, doubtful: Option<usize>) -> Result<Reached, Vec<ConnectError>> {
+        if !matches!(*self.state.borrow(), State::Connecting) {
+            return self.connect_to_any().await;
+        }
         let mut places: Vec<_> = (0..self.servers.len()).collect();
-        places.sort_by_key(|place| Some(*place) == silent);
-        let at_once = if matches!(*self.state.borrow(), State::Connecting) { 1 } else { places.len() };
-        let attempts = places.into_iter().map(|place| self.attempt(place));
-        let mut attempts = stream::iter(attempts).buffer_unordered(at_once);
-        let mut errors = Vec::new();
+        places.sort_by_key(|place| Some(*place) == doubtful);
+        let mut errors = BTreeMap::new();
+        for place in places {
+            match self.attempt(place).await {
+                Ok(reached) => return Ok(reached),
+                Err((place, error)) => errors.insert(place, error),
+            };
+        }
+        Err(errors.into_values().collect())
+    }
+
+    /// The same, of all at once, until each has failed: while one gives no answer, the others are tried again.
+    async fn connect_to_any(&self) -> Result<Reached, Vec<ConnectError>> {
+        let after = async |pause, place| {
+            sleep(pause).await;
+            self.attempt(place).await
+        };
+        let mut attempts: FuturesUnordered<_> =
+            (0..self.servers.len()).map(|place| after(Duration::ZERO, place)).collect();
+        let mut errors = BTreeMap::new();
         while let Some(attempted) = attempts.next().await {
             match attempted {
                 Ok(reached) => return Ok(reached),
-                Err(error) => errors.push(error),
+                Err((place, error)) => {
+                    errors.insert(place, error);
+                    if errors.len() == self.servers.len() {
+                        break;
+                    }
+                    attempts.push(after(LONGEST_PAUSE, place));
+                }
             }
         }
-        errors.sort_by_key(|(place, _)| *place);
-        Err(errors.into_iter().map(|(_, error)| error).collect())
+        Err(errors.into_values().collect())
     }
 
     /// A connection to the server at this place; or why there is none, with the place.

@@ -11,6 +11,7 @@ use crate::directory::schema::Member;
 mod active_directory;
 mod connection;
 mod hostile;
+mod keeper;
 mod server;
 
 use server::{Act, FakeServer, bind_response, done, entry, octets, reference, result, tlv};
