@@ -5,6 +5,10 @@
 //! What is outside of `directory.base_dn` is left out here. That a name went can be told only by who knows it: so all
 //! names are read once, a page at a time. What is deleted is told to those who may read the container of deleted objects.
 
+use std::pin::Pin;
+
+use futures_util::StreamExt;
+use futures_util::stream::unfold;
 use ldap3::adapters::{Adapter, EntriesOnly, PagedResults};
 use ldap3::controls::RawControl;
 use ldap3::{Ldap, LdapError, LdapResult, ResultEntry, Scope, SearchStream};
@@ -36,6 +40,12 @@ const PAGE: i32 = 1000;
 
 type Stream = SearchStream<'static, String, Vec<String>>;
 
+/// What a search brings, one after the other.
+type Names = Pin<Box<dyn futures_util::Stream<Item = Result<Brought, End>> + Send>>;
+
+/// An entry, or how the search ended.
+type Brought = Result<ResultEntry, LdapResult>;
+
 /// What a server told.
 enum Notice {
     /// An entry is called so.
@@ -55,7 +65,7 @@ struct Notifications {
     base: Dn,
     changes: Stream,
     /// The names that are still to come.
-    names: Option<Stream>,
+    names: Option<Names>,
 }
 
 impl Follower {
@@ -97,7 +107,10 @@ impl Follower {
                 if is_group {
                     self.changes.groups_changed();
                 }
-                self.register.note(id, &record)
+                let is_known = self.register.knows(&id);
+                let effect = self.register.note(id, &record);
+                // Its name may be another than before, which was to come.
+                if is_known || all_named { effect } else { Effect::Everything }
             }
             Notice::Gone { id } if self.register.knows(&id) => self.register.remove(&id),
             Notice::Gone { .. } if all_named => Effect::Nothing,
@@ -115,7 +128,10 @@ impl Notifications {
         let mut ldap = connection.ldap.clone();
         let begun = unless_it_panics(begin(&mut ldap, base, attributes)).await;
         let (changes, names) = begun.map_err(End::Refused)?.map_err(ended)?;
-        Ok(Self { base: base.clone(), changes, names: Some(names) })
+        // A search page by page must not be left while it waits, or it takes the first page for the last: so what waits
+        // for the next name goes on where it was.
+        let names = unfold(names, |mut names| async move { Some((next(&mut names).await, names)) });
+        Ok(Self { base: base.clone(), changes, names: Some(Box::pin(names)) })
     }
 
     /// What is told next; waits as long as nothing is.
@@ -124,8 +140,8 @@ impl Notifications {
         tokio::select! {
             biased;
             changed = next(&mut self.changes) => change(&self.base, changed?),
-            named = next(names) => {
-                let told = name(named?)?;
+            named = names.next() => {
+                let told = named.map(|named| name(named?)).transpose()?.flatten();
                 if told.is_none() {
                     self.names = None;
                 }
@@ -163,8 +179,8 @@ async fn begin(ldap: &mut Ldap, base: &Dn, attributes: &[String]) -> Result<(Str
     Ok((changes, names))
 }
 
-/// What a stream brings next: an entry, or how it ended.
-async fn next(stream: &mut Stream) -> Result<Result<ResultEntry, LdapResult>, End> {
+/// What a search brings next.
+async fn next(stream: &mut Stream) -> Result<Brought, End> {
     loop {
         let next = unless_it_panics(stream.next()).await.map_err(End::Refused)?.map_err(ended)?;
         let Some(entry) = next else {
@@ -178,7 +194,7 @@ async fn next(stream: &mut Stream) -> Result<Result<ResultEntry, LdapResult>, En
 }
 
 /// What follows from a changed entry.
-fn change(base: &Dn, changed: Result<ResultEntry, LdapResult>) -> Result<Notice, End> {
+fn change(base: &Dn, changed: Brought) -> Result<Notice, End> {
     let entry = changed.map_err(|result| End::Refused(answer::code(&result)))?;
     let Some((id, record)) = read(entry)? else { return Ok(Notice::Hidden) };
     let is_deleted = record.values(DELETED).any(|value| value.eq_ignore_ascii_case(b"TRUE"));
@@ -190,7 +206,7 @@ fn change(base: &Dn, changed: Result<ResultEntry, LdapResult>) -> Result<Notice,
 }
 
 /// A name; none after the last.
-fn name(named: Result<ResultEntry, LdapResult>) -> Result<Option<Notice>, End> {
+fn name(named: Brought) -> Result<Option<Notice>, End> {
     match named {
         Ok(entry) => {
             Ok(Some(read(entry)?.map_or(Notice::Hidden, |(id, record)| Notice::Name { id, dn: record.dn })))

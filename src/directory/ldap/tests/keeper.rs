@@ -1,8 +1,11 @@
 //! What the task that keeps the connection does with it: several servers, of which some are no good, and what is told.
 
+use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
+
 use futures_util::future::join_all;
 
 use super::connection::in_the_end;
+use super::server::message;
 use super::*;
 
 fn both(servers: [&FakeServer; 2], timeout: Duration) -> LdapDirectory {
@@ -51,4 +54,48 @@ async fn one_that_comes_back_does_not_wait_for_one_that_is_silent() {
     let begun = Instant::now();
     in_the_end("the first answers", async || directory.by_login("anna", None).await.ok()).await;
     assert!(begun.elapsed() < Duration::from_secs(2), "after {:?}", begun.elapsed());
+}
+
+/// Notifications of Active Directory come between its names, of which there is more than one page.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn all_names_are_read_whatever_is_told_meanwhile() {
+    /// What the searches for changes and for names are called: before them there are a bind, and looks at the server's
+    /// own entry.
+    const CHANGES: i32 = 3;
+    const NAMES: i32 = 5;
+    let server = FakeServer::start();
+    // Each question to the directory has the server go one step further.
+    let steps = AtomicUsize::new(0);
+    server.on_search(move |search| {
+        if search.scope != LdapSearchScope::Subtree {
+            return vec![Act::Say(done(0))];
+        }
+        if search.attrs.iter().any(|attribute| attribute == "objectGUID") {
+            return vec![];
+        }
+        // An entry that may not be read; then the end of the first page (RFC 2696).
+        let cookie = tlv(0x30, &[tlv(0x02, &[0]), octets("more")].concat());
+        let control = tlv(0x30, &[octets("1.2.840.113556.1.4.319"), octets(cookie)].concat());
+        let told = match steps.fetch_add(1, SeqCst) {
+            0..5 => message(CHANGES, &entry::<&str>("cn=hidden,dc=org", &[])),
+            _ => message(NAMES, &[done(0), tlv(0xa0, &control)].concat()),
+        };
+        vec![Act::Raw(told), Act::Say(done(0))]
+    });
+    let schema = Schema::preset("active-directory").unwrap();
+    let at = reached(&server, Bind::Anonymous, PATIENCE);
+    let directory = LdapDirectory::open(&[at], schema, dn("dc=org"), Arc::default(), true).unwrap();
+    let mut pages = 0;
+    for wanted in [1, 2] {
+        in_the_end("a page is asked for", async || {
+            if pages > 0 {
+                directory.by_login("anna", None).await.unwrap();
+            }
+            let asked = server.searches();
+            let asked = asked.iter().filter(|search| search.attrs == ["objectGUID"]);
+            pages += asked.filter(|search| search.scope == LdapSearchScope::Subtree).count();
+            (pages >= wanted).then_some(())
+        })
+        .await;
+    }
 }
