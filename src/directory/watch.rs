@@ -95,11 +95,16 @@ impl Register {
         self.round = self.round.wrapping_add(1);
     }
 
-    /// The entry is as it was.
-    pub fn confirm(&mut self, id: &Id) {
-        if let Some(known) = self.known.get_mut(id) {
-            known.round = self.round;
+    /// The entries are as they were. One that nobody has told of came with the one above it, or is shown only now.
+    pub fn confirm(&mut self, ids: &[Id]) -> Effect {
+        let mut effect = Effect::Nothing;
+        for id in ids {
+            match self.known.get_mut(id) {
+                Some(known) => known.round = self.round,
+                None => effect = Effect::Moved,
+            }
         }
+        effect
     }
 
     /// The entry is there, with this name and values that nobody knows; if it is known, it is known better.
@@ -136,21 +141,23 @@ impl Register {
         self.insert(id, now);
     }
 
-    /// The entry is not there any more.
-    pub fn remove(&mut self, id: &Id) -> Effect {
-        match self.take(id) {
-            // What nobody looks up has at most a name that others have in their values, and means nobody there.
-            Some(known) if !known.answers && !self.has_below(&known) => Effect::Nothing,
-            Some(_) | None => Effect::Everything,
+    /// The entries are not there any more.
+    pub fn remove(&mut self, ids: &[Id]) -> Effect {
+        let gone: Vec<_> = ids.iter().map(|id| self.take(id)).collect();
+        if gone.iter().flatten().any(|known| self.has_below(known)) {
+            // It was moved to where nobody looks, and what is below it with it.
+            return Effect::Moved;
         }
+        // What nobody looks up has at most a name that others have in their values, and means nobody there.
+        let is_missed = |known: &Option<Known>| known.is_none_or(|known| known.answers);
+        if gone.iter().any(is_missed) { Effect::Everything } else { Effect::Nothing }
     }
 
     /// What was not confirmed, or noted, since [`Self::begin`] is not there any more.
     pub fn prune(&mut self) -> Effect {
         let missing = self.known.iter().filter(|(_, known)| known.round != self.round);
         let missing: Vec<_> = missing.map(|(id, _)| *id).collect();
-        let effects = missing.iter().map(|id| self.remove(id));
-        effects.fold(Effect::Nothing, |all, one| if all == Effect::Nothing { one } else { all })
+        self.remove(&missing)
     }
 
     fn insert(&mut self, id: Id, now: Known) {

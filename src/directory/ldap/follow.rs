@@ -143,11 +143,8 @@ impl Follower {
     /// What was told of an entry.
     fn hear_entry(&mut self, told: Result<Told, Interrupted>, progress: &mut Progress) -> Result<(), End> {
         let (effect, cookie) = match told? {
-            Told::Entry { id, state: State::Present, cookie, .. } => {
-                self.register.confirm(&id);
-                (Effect::Nothing, cookie)
-            }
-            Told::Entry { id, state: State::Delete, cookie, .. } => (self.register.remove(&id), cookie),
+            Told::Entry { id, state: State::Present, cookie, .. } => (self.register.confirm(&[id]), cookie),
+            Told::Entry { id, state: State::Delete, cookie, .. } => (self.register.remove(&[id]), cookie),
             Told::Entry { id, state: State::Add | State::Modify, entry, cookie } => {
                 let read = answer::read(entry).ok_or_else(|| End::Refused(UNREADABLE.to_owned()))?;
                 if progress.resumed || progress.entries_told {
@@ -157,15 +154,8 @@ impl Follower {
                     (Effect::Nothing, cookie)
                 }
             }
-            Told::Ids { ids, gone, cookie } => {
-                let mut all = Effect::Nothing;
-                for id in &ids {
-                    let one = if gone { self.register.remove(id) } else { Effect::Nothing };
-                    self.register.confirm(id);
-                    all = if all == Effect::Nothing { one } else { all };
-                }
-                (all, cookie)
-            }
+            Told::Ids { ids, gone: true, cookie } => (self.register.remove(&ids), cookie),
+            Told::Ids { ids, gone: false, cookie } => (self.register.confirm(&ids), cookie),
             Told::Cookie(cookie) => (Effect::Nothing, Some(cookie)),
             Told::Refreshed { by_presence, done, cookie } => {
                 // RFC 4533 section 3.3.1: what was not named as present is not there any more.

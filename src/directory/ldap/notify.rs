@@ -112,7 +112,7 @@ impl Follower {
                 // Its name may be another than before, which was to come.
                 if is_known || all_named { effect } else { Effect::Everything }
             }
-            Notice::Gone { id } if self.register.knows(&id) => self.register.remove(&id),
+            Notice::Gone { id } if self.register.knows(&id) => self.register.remove(&[id]),
             Notice::Gone { .. } if all_named => Effect::Nothing,
             // Its name may have been among those that were still to come.
             Notice::Gone { .. } => Effect::Everything,

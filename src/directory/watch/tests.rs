@@ -95,14 +95,19 @@ fn what_follows_from_a_name_that_goes() {
     register.note(id(1), &record(people));
     register.note(id(2), &record(lease));
     // What nobody finds goes unnoticed, and what moves entries below it does not.
-    assert_eq!(register.remove(&id(2)), Effect::Nothing);
-    assert_eq!(register.remove(&id(1)), Effect::Nothing);
+    assert_eq!(register.remove(&[id(2)]), Effect::Nothing);
+    assert_eq!(register.remove(&[id(1)]), Effect::Nothing);
     register.note(id(1), &record(people));
     register.note(id(3), &record(ANNA));
     assert_eq!(register.note(id(1), &record(&people.replace("ou=people", "ou=former"))), Effect::Moved);
-    assert_eq!(register.remove(&id(3)), Effect::Everything);
+    register.note(id(4), &record("ou=former,dc=org; objectClass=organizationalUnit"));
+    assert_eq!(register.remove(&[id(4), id(3)]), Effect::Everything);
+    // It goes, and what is below it does not: that went with it.
+    register.note(id(1), &record(people));
+    register.note(id(3), &record(ANNA));
+    assert_eq!(register.remove(&[id(1)]), Effect::Moved);
     // Who was never heard of may have been anybody.
-    assert_eq!(register.remove(&id(9)), Effect::Everything);
+    assert_eq!(register.remove(&[id(9)]), Effect::Everything);
 }
 
 /// Whatever is told first of an entry that is known by name alone is a change.
@@ -122,7 +127,7 @@ fn known_by_name_alone() {
         Effect::Moved
     );
     register.name(id(3), &Dn::parse("uid=bea,dc=org").unwrap());
-    assert_eq!(register.remove(&id(3)), Effect::Everything);
+    assert_eq!(register.remove(&[id(3)]), Effect::Everything);
 }
 
 #[test]
@@ -131,13 +136,15 @@ fn what_is_not_confirmed_is_gone() {
     register.note(id(1), &record(ANNA));
     register.note(id(2), &record("cn=lease,dc=org; cn=lease"));
     register.begin();
-    register.confirm(&id(1));
+    assert_eq!(register.confirm(&[id(1)]), Effect::Nothing);
     assert_eq!((register.prune(), register.len()), (Effect::Nothing, 1));
     register.begin();
     register.note(id(1), &record(ANNA));
     assert_eq!((register.prune(), register.len()), (Effect::Nothing, 1));
     register.begin();
     assert_eq!((register.prune(), register.len()), (Effect::Everything, 0));
+    // Nobody said what it is.
+    assert_eq!(register.confirm(&[id(1)]), Effect::Moved);
 }
 
 proptest! {
@@ -153,7 +160,7 @@ proptest! {
                 register.note(id(number), &Record::new(dn.clone()));
                 there.insert(number, dn);
             } else {
-                register.remove(&id(number));
+                register.remove(&[id(number)]);
                 there.remove(&number);
             }
             for name in NAMES {
