@@ -5,7 +5,6 @@
 //! [`Register`] says what follows. The other, over what has any member, tells that such an entry changed and nothing of
 //! it: members are read by nobody, so who is in which groups is then not known any more.
 
-use std::convert::Infallible;
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,6 +14,7 @@ use tokio::time::{Instant, sleep};
 use tracing::{info, warn};
 
 use super::answer;
+use super::connect::unless_it_panics;
 use super::floor::Floor;
 use super::link::Connection;
 use super::search::{ANY, NO_ATTRIBUTES, UNREADABLE};
@@ -83,14 +83,17 @@ impl Follower {
     }
 
     /// Follows the changes as long as the connection lasts.
-    pub(super) async fn follow(&mut self, connection: &Connection) -> Infallible {
+    pub(super) async fn follow(&mut self, connection: &Connection) {
         loop {
-            let end = match self.dialect {
-                Dialect::Standard => self.synchronized(connection).await,
-                Dialect::ActiveDirectory => self.notified(connection).await,
+            let told = async {
+                match self.dialect {
+                    Dialect::Standard => self.synchronized(connection).await,
+                    Dialect::ActiveDirectory => self.notified(connection).await,
+                }
             };
-            match end {
-                End::Lost => return pending().await,
+            // Whatever a server says, the task that keeps the connection goes on.
+            match unless_it_panics(told).await.unwrap_or_else(End::Refused) {
+                End::Lost => return,
                 End::StartOver => self.start_over(),
                 End::Refused(why) => {
                     self.start_over();
@@ -115,13 +118,18 @@ impl Follower {
         self.register.begin();
         let attributes = self.register.attributes().to_vec();
         let begun = Sync::begin(connection, &self.base, ANY, attributes, self.cookie.clone()).await;
-        let Ok(mut entries) = begun else { return End::Lost };
+        let mut entries = match begun {
+            Ok(entries) => entries,
+            Err(interrupted) => return interrupted.into(),
+        };
         let mut groups = None;
         if let Some(filter) = &self.groups {
             let begun =
                 Sync::begin(connection, &self.base, filter, vec![NO_ATTRIBUTES.to_owned()], None).await;
-            let Ok(begun) = begun else { return End::Lost };
-            groups = Some(begun);
+            match begun {
+                Ok(begun) => groups = Some(begun),
+                Err(interrupted) => return interrupted.into(),
+            }
         }
         let end = loop {
             let heard = tokio::select! {

@@ -295,9 +295,13 @@ impl Keeper {
     }
 }
 
+/// Follows the changes; a connection over which they cannot be followed any more is given up.
 async fn follow(follower: Option<&mut Follower>, connection: &Connection) -> Infallible {
-    match follower {
-        Some(follower) => follower.follow(connection).await,
-        None => pending().await,
+    if let Some(follower) = follower {
+        follower.follow(connection).await;
+        // If it has ended, whoever drives it says why.
+        sleep(FIRST_PAUSE).await;
+        connection.give_up(Fault::Broken);
     }
+    pending().await
 }
