@@ -1,7 +1,7 @@
 //! An LDAP server (RFC 4511) as a directory.
 //!
 //! Questions become searches over one connection, which `keeper` keeps for whoever asks `link` for it, `connect` opens and
-//! `tls` secures; `search` asks, and `answer` reads what comes back. Over the same connection, `follow` is told of changes:
+//! `tls` secures; `search` asks, and `answer` reads what comes back. Over another one, which `listen` keeps, `follow` is told of changes:
 //! `sync` as RFC 4533 has it, `notify` as Active Directory does; and `floor` sees that no server is asked that has not what another told. A search names the attributes that we read and never those of members; its
 //! filter is built as a [`Filter`], so that no value can become part of it; and what it finds counts only if it also
 //! matches by our own comparison, but for groups: theirs are the members that the server says they have. Anything but
@@ -34,6 +34,7 @@ mod floor;
 mod follow;
 mod keeper;
 mod link;
+mod listen;
 mod notify;
 mod root;
 mod search;

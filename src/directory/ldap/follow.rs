@@ -265,7 +265,8 @@ impl Follower {
         info!(entries, after_ms, resumed, "the directory tells of changes");
     }
 
-    fn refused(&mut self, server: &str, why: String) {
+    /// Says once that changes are not told, and why.
+    pub(super) fn refused(&mut self, server: &str, why: String) {
         if self.refusal.as_ref() != Some(&why) {
             warn!(
                 server,

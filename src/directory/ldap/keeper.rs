@@ -1,26 +1,27 @@
 //! The task that keeps the connection: opened at once, to the first server that can be used; opened again when it is
 //! lost, with growing pauses while that fails; and moved back to an earlier server when that is well again.
 //!
-//! Searches and the watch share the connection, so that they speak to one server whatever stands between: what the
-//! watch tells is true of what the searches find. With another server, all that is remembered is asked for anew.
+//! The watch has a connection beside it, to the same address: what it tells is true of what the searches find. With another
+//! server, all that is remembered is asked for anew.
 
 use std::collections::BTreeMap;
 use std::convert::Infallible;
 use std::future::pending;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
-use ldap3::exop::WhoAmI;
 use tokio::sync::watch;
 use tokio::time::{Instant, sleep, timeout};
 use tracing::{info, warn};
 
-use super::connect::{ConnectError, Connected, Connector, unless_it_panics};
+use super::connect::{ConnectError, Connected, Connector};
 use super::floor::Floor;
 use super::follow::Follower;
 use super::link::{Connection, Fault, State};
+use super::listen::{listen, probe};
 use crate::directory::changes::Changes;
 
 /// How long one attempt may take, where `directory.timeout` is longer.
@@ -39,9 +40,6 @@ const LONGEST_RETURN: Duration = Duration::from_secs(60);
 
 /// A server that did well for this long has failed for the first time when it fails.
 const RELIABLE: Duration = Duration::from_secs(60);
-
-/// How long nothing may be heard before the server is asked for a sign of life.
-const QUIET: Duration = Duration::from_secs(2);
 
 /// The task, before it runs.
 pub(super) struct Keeper {
@@ -188,11 +186,7 @@ impl Keeper {
     }
 
     /// Offers the connection until it is left.
-    async fn stay(
-        &mut self,
-        place: usize,
-        Connected { ldap, mut driver, server, peer: _ }: Connected,
-    ) -> Left {
+    async fn stay(&mut self, place: usize, Connected { ldap, mut driver, server, peer }: Connected) -> Left {
         if self.is_another(place) {
             // Before anybody can ask it, so that what it says is never taken for what another one said.
             self.changes.expire();
@@ -210,8 +204,8 @@ impl Keeper {
             why = driver.ended() => (Left::Fault(Fault::Broken), Some(why)),
             fault = connection.given_up() => (Left::Fault(fault), None),
             reached = self.better(place) => (Left::For(reached), None),
-            never = follow(follower.as_mut(), &connection) => match never {},
-            never = self.probe(&connection, probing) => match never {},
+            never = self.follow(place, peer, follower.as_mut()) => match never {},
+            never = probe(&connection, self.patience), if probing => match never {},
         };
         self.follower = follower;
         match (&left, why) {
@@ -226,6 +220,19 @@ impl Keeper {
         left
     }
 
+    async fn follow(
+        &self,
+        place: usize,
+        peer: Option<SocketAddr>,
+        follower: Option<&mut Follower>,
+    ) -> Infallible {
+        match self.servers.get(place) {
+            Some(server) => listen(follower, server, peer, self.patience.min(ATTEMPT)).await,
+            // Every place has its server.
+            None => pending().await,
+        }
+    }
+
     /// Waits until a server is well that stands before this one.
     async fn better(&self, place: usize) -> Reached {
         if place == 0 {
@@ -237,30 +244,6 @@ impl Keeper {
                 if let Ok(reached) = self.attempt(earlier).await {
                     return reached;
                 }
-            }
-        }
-    }
-
-    /// Gives the connection up when the server gives no sign of life.
-    async fn probe(&self, connection: &Connection, probing: bool) -> Infallible {
-        if !probing {
-            return pending().await;
-        }
-        let quiet = QUIET.min(self.patience / 2);
-        let mut ldap = connection.ldap.clone();
-        loop {
-            sleep(quiet).await;
-            if connection.heard().elapsed() < quiet {
-                continue;
-            }
-            let asked = Instant::now();
-            // RFC 4532; a server that does not know it answers that.
-            let sign = unless_it_panics(ldap.extended(WhoAmI));
-            match timeout(self.patience, sign).await {
-                Ok(Ok(Ok(_))) => connection.hear(),
-                Ok(Ok(Err(_)) | Err(_)) => connection.give_up(Fault::Broken),
-                Err(_) if connection.heard() < asked => connection.give_up(Fault::Silent),
-                Err(_) => {}
             }
         }
     }
@@ -293,15 +276,4 @@ impl Keeper {
         }
         self.state.send_replace(State::Down { error: first.clone(), all: all.into() });
     }
-}
-
-/// Follows the changes; a connection over which they cannot be followed any more is given up.
-async fn follow(follower: Option<&mut Follower>, connection: &Connection) -> Infallible {
-    if let Some(follower) = follower {
-        follower.follow(connection).await;
-        // If it has ended, whoever drives it says why.
-        sleep(FIRST_PAUSE).await;
-        connection.give_up(Fault::Broken);
-    }
-    pending().await
 }
