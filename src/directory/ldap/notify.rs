@@ -21,6 +21,7 @@ use super::follow::{End, Follower};
 use super::link::Connection;
 use super::root;
 use super::search::{ANY, SUCCESS, UNREADABLE};
+use super::sync::abandon;
 use crate::directory::record::Record;
 use crate::directory::schema::Dialect;
 use crate::directory::watch::{Effect, Id};
@@ -151,11 +152,8 @@ impl Notifications {
     }
 
     /// Has the server stop telling.
-    async fn end(mut self) {
-        let mut ldap = self.changes.ldap_handle().clone();
-        let number = ldap.last_id();
-        // If the connection is gone, so is the search.
-        let _ = ldap.abandon(number).await;
+    async fn end(self) {
+        abandon(self.changes).await;
     }
 }
 

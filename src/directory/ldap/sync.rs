@@ -90,12 +90,20 @@ impl Sync {
     }
 
     /// Has the server stop telling.
-    pub(super) async fn end(mut self) {
-        let mut ldap = self.0.ldap_handle().clone();
-        let number = ldap.last_id();
-        // If the connection is gone, so is the search.
-        let _ = ldap.abandon(number).await;
+    pub(super) async fn end(self) {
+        abandon(self.0).await;
     }
+}
+
+/// Has the server end a search (RFC 4511 section 4.11). One that is left to itself goes on being executed: OpenLDAP executes
+/// only so many over one connection, and then nothing more.
+pub(super) async fn abandon(mut stream: SearchStream<'static, String, Vec<String>>) {
+    // A clone of the handle does not know it.
+    let number = stream.ldap_handle().last_id();
+    let mut ldap = stream.ldap_handle().clone();
+    // If the connection is gone, so is the search.
+    let _ = ldap.abandon(number).await;
+    stream.finish().await;
 }
 
 fn interrupted(error: LdapError) -> Interrupted {
