@@ -45,10 +45,15 @@ fn company() -> Slapd {
 }
 
 fn site(slapd: &Slapd, ports: &[u16]) -> Site<Answers> {
+    site_below(SUFFIX, slapd, ports)
+}
+
+/// With this `directory.base_dn`.
+fn site_below(base: &str, slapd: &Slapd, ports: &[u16]) -> Site<Answers> {
     let files = TempDir::new();
     let urls: Vec<_> = ports.iter().map(|port| format!("ldap://127.0.0.1:{port}")).collect();
     let text = format!(
-        "[directory]\nurls = {urls:?}\nbase_dn = \"{SUFFIX}\"\nbind_dn = \"cn=delegation-milter,{SUFFIX}\"\n\
+        "[directory]\nurls = {urls:?}\nbase_dn = \"{base}\"\nbind_dn = \"cn=delegation-milter,{SUFFIX}\"\n\
          bind_password_file = \"{}\"\ntimeout = \"2s\"\n[cache]\nttl = \"10m\"\n",
         slapd.path("milter.password").display()
     );
@@ -247,4 +252,77 @@ async fn it_waits_for_the_replica(site: &Site<Answers>, second: &Slapd) {
     let before = looks();
     until("it is looked at again and again", async || looks() > before + 2).await;
     assert!(site.lookup.owners(&bea).await.is_err());
+}
+
+/// What a server changes by itself is not told: refint(5) adapts the names of who is renamed, after it has said so.
+#[test]
+fn names_that_are_adapted_later_count() {
+    let slapd = company();
+    slapd.configure(
+        "dn: cn=module{0},cn=config\nchangetype: modify\nadd: olcModuleLoad\nolcModuleLoad: refint\n\n\
+         dn: olcOverlay=refint,olcDatabase={1}mdb,cn=config\nchangetype: add\nobjectClass: olcOverlayConfig\n\
+         objectClass: olcRefintConfig\nolcOverlay: refint\nolcRefintAttribute: delegationSendOnBehalf member\n",
+    );
+    Runtime::new().unwrap().block_on(async {
+        let site = site(&slapd, &[slapd.port("ldap")]);
+        let mut admin = Admin::of(&slapd).await;
+        let many: String = (0..4000)
+            .map(|n| format!("dn: uid=n{n},{SUFFIX}\nobjectClass: inetOrgPerson\nobjectClass: delegationPrincipal\nuid: n{n}\ncn: n\nsn: n\nmail: n{n}@example.org\ndelegationSendOnBehalf: uid=n{n},{SUFFIX}\n\n"))
+            .collect();
+        slapd.modify(&many);
+        wait_until_watched(&site, &mut admin, 0).await;
+        let bea = Address::parse("bea@example.org").unwrap();
+        let grants = async || format!("{:?}", site.lookup.owners(&bea).await.unwrap()[0].grants);
+        for (n, (from, to)) in [("carl", "karl"), ("karl", "carl")].into_iter().cycle().take(20).enumerate() {
+            assert!(grants().await.contains(&format!("uid={from},")), "{n}");
+            let stamp = changes(&site).stamp();
+            let (name, new) = (format!("uid={from},{SUFFIX}"), format!("uid={to}"));
+            admin.0.modifydn(&name, &new, true, None).await.unwrap().success().unwrap();
+            wait_until_told(changes(&site), stamp).await;
+            let begun = std::time::Instant::now();
+            until("its new name is named", async || grants().await.contains(&format!("uid={to},"))).await;
+            assert!(begun.elapsed() < Duration::from_secs(1), "after {:?}", begun.elapsed());
+        }
+    });
+}
+
+/// Of a subtree that is moved a server tells the top alone.
+#[test]
+fn who_is_moved_with_what_is_above_counts() {
+    let slapd = company();
+    let below = format!("ou=acme,{SUFFIX}");
+    slapd.modify(&format!(
+        "dn: ou=sales,{below}\nobjectClass: organizationalUnit\nou: sales\n\n\
+         dn: uid=sal,ou=sales,{below}\nobjectClass: inetOrgPerson\nuid: sal\ncn: Sal\nsn: Sal\nmail: sal@acme.example\n"
+    ));
+    Runtime::new().unwrap().block_on(async {
+        let site = site_below(&below, &slapd, &[slapd.port("ldap")]);
+        let mut admin = Admin::of(&slapd).await;
+        let mut n = 0;
+        until("changes are told", async || {
+            let stamp = changes(&site).stamp();
+            n += 1;
+            let change = vec![Mod::Replace("displayName".to_owned(), HashSet::from([n.to_string()]))];
+            admin.0.modify(&format!("uid=sal,ou=sales,{below}"), change).await.unwrap().success().unwrap();
+            tokio::time::sleep(Duration::from_millis(50)).await;
+            !changes(&site).is_latest(&stamp)
+        })
+        .await;
+        let sal = Address::parse("sal@acme.example").unwrap();
+        let is_there = async || !site.lookup.owners(&sal).await.unwrap().is_empty();
+        until("it is found", is_there).await;
+        for round in 0..3 {
+            for (from, to, expected) in [(&*below, SUFFIX, false), (SUFFIX, &*below, true)] {
+                let name = format!("ou=sales,{from}");
+                admin.0.modifydn(&name, "ou=sales", true, Some(to)).await.unwrap().success().unwrap();
+                let begun = std::time::Instant::now();
+                until(&format!("round {round}: {to}"), async || is_there().await == expected).await;
+                assert!(
+                    begun.elapsed() < Duration::from_secs(1),
+                    "round {round}: {to}: {:?}",
+                    begun.elapsed()
+                );
+            }
+        }
+    });
 }

@@ -20,6 +20,10 @@ use crate::dn::Dn;
 /// What a server calls an entry for ever: `entryUUID` (RFC 4530) or `objectGUID`.
 pub type Id = [u8; 16];
 
+/// Whether anything is below an entry (RFC 3673, X.501 section 14.4): told of one that is new, it was moved to where it
+/// is, and what is below it came with it untold.
+pub const HAS_SUBORDINATES: &str = "hasSubordinates";
+
 /// What follows from what was told.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Effect {
@@ -124,6 +128,7 @@ impl Register {
     pub fn note(&mut self, id: Id, record: &Record) -> Effect {
         let now = self.known_of(record);
         let effect = match self.known.get(&id) {
+            None if record.values(HAS_SUBORDINATES).any(|value| value == b"TRUE") => Effect::Moved,
             None if now.answers => Effect::Changed(self.names(record)),
             None => Effect::Nothing,
             Some(before) if before.name != now.name => self.gone(before),

@@ -5,12 +5,13 @@
 //! [`Register`] says what follows. The other, over what has any member, tells that such an entry changed and nothing of
 //! it: members are read by nobody, so who is in which groups is then not known any more.
 
+use std::collections::VecDeque;
 use std::future::pending;
 use std::sync::Arc;
 use std::time::Duration;
 
 use ldap3::LdapResult;
-use tokio::time::{Instant, sleep};
+use tokio::time::{Instant, sleep, sleep_until};
 use tracing::{info, warn};
 
 use super::answer;
@@ -22,11 +23,15 @@ use super::sync::{Interrupted, State, Sync, Told};
 use crate::directory::changes::Changes;
 use crate::directory::filter::Filter;
 use crate::directory::schema::{Dialect, Schema};
-use crate::directory::watch::{Effect, Register};
+use crate::directory::watch::{Effect, HAS_SUBORDINATES, Register};
 use crate::dn::Dn;
 
 /// How long after the server refused it is asked again.
 const AGAIN: Duration = Duration::from_secs(60);
+
+/// Servers adapt the values that name an entry which went or was renamed, and tell nobody (slapo-refint(5), which begins
+/// with it afterwards): how long after it was told that these are asked for anew.
+const ADAPTED: [Duration; 3] = [Duration::from_millis(250), Duration::from_secs(1), Duration::from_secs(5)];
 
 /// RFC 4511 appendix A.2.
 const SIZE_LIMIT: u32 = 4;
@@ -42,6 +47,8 @@ pub(super) struct Follower {
     /// From where to go on; none: from the beginning.
     cookie: Option<Vec<u8>>,
     floor: Arc<Floor>,
+    /// When everything is to be asked for anew: see [`ADAPTED`].
+    adapted: VecDeque<Instant>,
     /// What the server's last refusal was.
     refusal: Option<String>,
 }
@@ -73,7 +80,8 @@ impl Follower {
         let groups = (!members.is_empty()).then(|| Filter::Or(members).to_string());
         let dialect = schema.dialect;
         let register = Register::new(schema);
-        Self { changes, base, register, dialect, groups, cookie: None, floor, refusal: None }
+        let adapted = VecDeque::new();
+        Self { changes, base, register, dialect, groups, cookie: None, floor, adapted, refusal: None }
     }
 
     /// The next connection is to a server that knows nothing of what was told before.
@@ -116,7 +124,7 @@ impl Follower {
             self.register.clear();
         }
         self.register.begin();
-        let attributes = self.register.attributes().to_vec();
+        let attributes = [self.register.attributes(), &[HAS_SUBORDINATES.to_owned()]].concat();
         let begun = Sync::begin(connection, &self.base, ANY, attributes, self.cookie.clone()).await;
         let mut entries = match begun {
             Ok(entries) => entries,
@@ -135,6 +143,11 @@ impl Follower {
             let heard = tokio::select! {
                 told = entries.next() => self.hear_entry(told, &mut progress),
                 told = next(groups.as_mut()) => self.hear_group(told, &mut progress),
+                () = at(self.adapted.front().copied()) => {
+                    self.adapted.pop_front();
+                    self.changes.expire();
+                    continue;
+                }
             };
             connection.hear();
             if let Err(end) = heard {
@@ -208,7 +221,7 @@ impl Follower {
     }
 
     /// Forgets what must be forgotten, if what was told is a change.
-    fn apply(&self, effect: Effect, cookie: Option<&[u8]>, progress: &mut Progress) -> Result<(), End> {
+    fn apply(&mut self, effect: Effect, cookie: Option<&[u8]>, progress: &mut Progress) -> Result<(), End> {
         if effect == Effect::Nothing || !(progress.resumed || progress.entries_told) {
             return Ok(());
         }
@@ -218,7 +231,7 @@ impl Follower {
     }
 
     /// Forgets what must be forgotten.
-    pub(super) fn forget(&self, effect: Effect) -> Result<(), End> {
+    pub(super) fn forget(&mut self, effect: Effect) -> Result<(), End> {
         match effect {
             Effect::Nothing => Ok(()),
             Effect::Changed(names) => {
@@ -226,14 +239,20 @@ impl Follower {
                 Ok(())
             }
             Effect::Everything => {
-                self.changes.forget();
+                self.forget_all();
                 Ok(())
             }
             Effect::Moved => {
-                self.changes.forget();
+                self.forget_all();
                 Err(End::StartOver)
             }
         }
+    }
+
+    fn forget_all(&mut self) {
+        self.changes.forget();
+        let now = Instant::now();
+        self.adapted = ADAPTED.map(|after| now + after).into();
     }
 
     /// A cookie of the time before everything was told would leave out what was not.
@@ -297,6 +316,13 @@ fn ended(result: &LdapResult, progress: &Progress) -> End {
             answer::code(result)
         )),
         _ => End::Refused(answer::code(result)),
+    }
+}
+
+async fn at(time: Option<Instant>) {
+    match time {
+        Some(time) => sleep_until(time).await,
+        None => pending().await,
     }
 }
 

@@ -106,6 +106,9 @@ fn what_follows_from_a_name_that_goes() {
     register.note(id(1), &record(people));
     register.note(id(3), &record(ANNA));
     assert_eq!(register.remove(&[id(1)]), Effect::Moved);
+    let moved = format!("{}; hasSubordinates=TRUE", people.replace("ou=people", "ou=sales"));
+    assert_eq!(register.note(id(5), &record(&moved)), Effect::Moved);
+    assert_eq!(register.note(id(5), &record(&moved)), Effect::Nothing);
     // Who was never heard of may have been anybody.
     assert_eq!(register.remove(&[id(9)]), Effect::Everything);
 }
