@@ -67,8 +67,8 @@ pub struct LdapDirectory {
     timeout: Duration,
     /// How long a server may be silent: with others to turn to, half of the time limit is left for them.
     patience: Duration,
-    /// How many connections one search is tried on.
-    attempts: usize,
+    /// How many there are. One search is tried on a connection more.
+    servers: usize,
     /// What searches ask for.
     attributes: Vec<String>,
     /// What searches for the groups of a submitter ask for: security descriptors have kilobytes, and what the groups
@@ -116,7 +116,7 @@ impl LdapDirectory {
             base,
             timeout,
             patience,
-            attempts: servers.len() + 1,
+            servers: servers.len(),
             link: Link::open(Kept { servers: connectors, patience, changes, follower, floor }),
             turns: Semaphore::new(IN_FLIGHT),
         })

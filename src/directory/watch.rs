@@ -146,6 +146,14 @@ impl Register {
         self.insert(id, now);
     }
 
+    /// Whatever is told of the entry next is a change. Told after a time in which nothing was, it may have changed and be
+    /// as it was again: what was loaded in between is not.
+    pub fn doubt(&mut self, id: &Id) {
+        if let Some(known) = self.known.get_mut(id) {
+            known.content = UNKNOWN;
+        }
+    }
+
     /// The entries are not there any more.
     pub fn remove(&mut self, ids: &[Id]) -> Effect {
         let gone: Vec<_> = ids.iter().map(|id| self.take(id)).collect();

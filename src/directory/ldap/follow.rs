@@ -22,8 +22,9 @@ use super::search::{ANY, NO_ATTRIBUTES, UNREADABLE};
 use super::sync::{Interrupted, State, Sync, Told};
 use crate::directory::changes::Changes;
 use crate::directory::filter::Filter;
+use crate::directory::record::Record;
 use crate::directory::schema::{Dialect, Schema};
-use crate::directory::watch::{Effect, HAS_SUBORDINATES, Register};
+use crate::directory::watch::{Effect, HAS_SUBORDINATES, Id, Register};
 use crate::dn::Dn;
 
 /// How long after the server refused it is asked again.
@@ -124,21 +125,10 @@ impl Follower {
             self.register.clear();
         }
         self.register.begin();
-        let attributes = [self.register.attributes(), &[HAS_SUBORDINATES.to_owned()]].concat();
-        let begun = Sync::begin(connection, &self.base, ANY, attributes, self.cookie.clone()).await;
-        let mut entries = match begun {
-            Ok(entries) => entries,
+        let (mut entries, mut groups) = match self.begin(connection).await {
+            Ok(begun) => begun,
             Err(interrupted) => return interrupted.into(),
         };
-        let mut groups = None;
-        if let Some(filter) = &self.groups {
-            let begun =
-                Sync::begin(connection, &self.base, filter, vec![NO_ATTRIBUTES.to_owned()], None).await;
-            match begun {
-                Ok(begun) => groups = Some(begun),
-                Err(interrupted) => return interrupted.into(),
-            }
-        }
         let end = loop {
             let heard = tokio::select! {
                 told = entries.next() => self.hear_entry(told, &mut progress),
@@ -161,6 +151,16 @@ impl Follower {
         end
     }
 
+    /// The searches for entries and for what has members.
+    async fn begin(&self, connection: &Connection) -> Result<(Sync, Option<Sync>), Interrupted> {
+        let attributes = [self.register.attributes(), &[HAS_SUBORDINATES.to_owned()]].concat();
+        let entries = Sync::begin(connection, &self.base, ANY, attributes, self.cookie.clone()).await?;
+        let Some(filter) = &self.groups else { return Ok((entries, None)) };
+        let nothing = vec![NO_ATTRIBUTES.to_owned()];
+        let groups = Sync::begin(connection, &self.base, filter, nothing, None).await?;
+        Ok((entries, Some(groups)))
+    }
+
     /// What was told of an entry.
     fn hear_entry(&mut self, told: Result<Told, Interrupted>, progress: &mut Progress) -> Result<(), End> {
         let (effect, cookie) = match told? {
@@ -168,12 +168,7 @@ impl Follower {
             Told::Entry { id, state: State::Delete, cookie, .. } => (self.register.remove(&[id]), cookie),
             Told::Entry { id, state: State::Add | State::Modify, entry, cookie } => {
                 let read = answer::read(entry).ok_or_else(|| End::Refused(UNREADABLE.to_owned()))?;
-                if progress.resumed || progress.entries_told {
-                    (self.register.note(id, &read.record), cookie)
-                } else {
-                    self.register.fill(id, &read.record);
-                    (Effect::Nothing, cookie)
-                }
+                (self.hear_of(id, &read.record, progress), cookie)
             }
             Told::Ids { ids, gone: true, cookie } => (self.register.remove(&ids), cookie),
             Told::Ids { ids, gone: false, cookie } => (self.register.confirm(&ids), cookie),
@@ -199,6 +194,21 @@ impl Follower {
         let applied = self.apply(effect, cookie.as_deref(), progress);
         self.keep(cookie, progress.entries_told);
         applied
+    }
+
+    /// What follows from how an entry is now.
+    fn hear_of(&mut self, id: Id, record: &Record, progress: &Progress) -> Effect {
+        match (progress.entries_told, progress.resumed) {
+            (true, _) => self.register.note(id, record),
+            (false, true) => {
+                self.register.doubt(&id);
+                self.register.note(id, record)
+            }
+            (false, false) => {
+                self.register.fill(id, record);
+                Effect::Nothing
+            }
+        }
     }
 
     /// What was told of an entry that has members.

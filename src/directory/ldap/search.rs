@@ -156,13 +156,22 @@ impl LdapDirectory {
         deadline: Instant,
     ) -> Result<(Vec<answer::Answer>, LdapResult), Failure> {
         let _turn = timeout_at(deadline, self.turns.acquire()).await.map_err(|_| self.too_slow())?;
+        // Those before it may have been given up just now, for the same reason.
+        if deadline <= Instant::now() {
+            return Err(self.too_slow());
+        }
         let mut broken: Option<Connection> = None;
         let mut why = String::new();
-        for _ in 0..self.attempts {
+        for _ in 0..=self.servers {
             let connection = timeout_at(deadline, self.link.connection(broken.as_ref()));
             let connection = connection.await.map_err(|_| self.too_slow())??;
             let asked = unless_it_panics(self.search_over(&connection, place, filter, attributes));
             match self.answer(&connection, asked, deadline).await {
+                // RFC 4511 appendix A.2: it is shutting down, or the servers behind it are away.
+                Ok(Ok(Ok((_, LdapResult { rc: UNAVAILABLE, .. })))) if self.servers > 1 => {
+                    connection.give_up(Fault::Broken);
+                    why = format!("{} is shutting down, or has nobody to ask", connection.server);
+                }
                 Ok(Ok(Ok(found))) => {
                     connection.hear();
                     return Ok(found);

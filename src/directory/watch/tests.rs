@@ -133,6 +133,16 @@ fn known_by_name_alone() {
     assert_eq!(register.remove(&[id(3)]), Effect::Everything);
 }
 
+/// As it is told again after a time in which nothing was.
+#[test]
+fn what_is_doubted_has_changed() {
+    let mut register = register();
+    register.note(id(1), &record(ANNA));
+    register.doubt(&id(1));
+    assert!(matches!(register.note(id(1), &record(ANNA)), Effect::Changed(_)));
+    assert_eq!(register.note(id(1), &record(ANNA)), Effect::Nothing);
+}
+
 #[test]
 fn what_is_not_confirmed_is_gone() {
     let mut register = register();
