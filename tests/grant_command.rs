@@ -411,6 +411,8 @@ fn in_the_form_of_every_preset() {
         let (boss, lead) = (site.account("boss"), site.account("lead"));
         let before = [site.entry(&boss), site.entry(&lead)];
         let helpdesk = site.dn("(cn=helpdesk)");
+        site.run("admin", &grant("send-as", "boss@example.org", "a.adams@example.org"))
+            .holds(1, &["it is there already"]);
         for (right, principal, by, added) in [
             ("send-as", "boss@example.org", "send-as", send_as),
             ("send-on-behalf", "lead@example.org", "on-behalf", on_behalf),

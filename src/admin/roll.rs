@@ -15,7 +15,7 @@ use crate::directory::ldap::LdapDirectory;
 use crate::directory::ldif;
 use crate::directory::login::Login;
 use crate::directory::record::{Record, key};
-use crate::directory::schema::{GrantForm, MemberName, OBJECT_SID, Schema};
+use crate::directory::schema::{GrantForm, MemberName, OBJECT_SID, Schema, any_of};
 use crate::dn::Dn;
 use crate::grant::{Delegate, Entry, Right};
 use crate::open::{Backend, OpenError};
@@ -233,9 +233,4 @@ fn names(identities: &[&Entry]) -> Vec<String> {
         names.extend(identity.logins.iter().chain(&identity.numbers).cloned());
     }
     names
-}
-
-fn any_of<'a>(attributes: impl IntoIterator<Item = &'a String>, values: &[String]) -> Filter {
-    let equal = |attribute: &'a String| values.iter().map(move |value| Filter::equal(attribute, value));
-    Filter::or(attributes.into_iter().flat_map(equal))
 }

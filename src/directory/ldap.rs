@@ -22,7 +22,9 @@ use crate::directory::entry::Reader;
 use crate::directory::filter::Filter;
 use crate::directory::login::Login;
 use crate::directory::record::{Record, key};
-use crate::directory::schema::{AddressForm, AddressValue, GrantForm, MemberForm, OBJECT_SID, Schema};
+use crate::directory::schema::{
+    AddressForm, AddressValue, GrantForm, MemberForm, OBJECT_SID, Schema, any_of,
+};
 use crate::directory::{Directory, Failure, Groups, alone};
 use crate::dn::{Dn, fold};
 use crate::grant::{Entry, Sid};
@@ -212,14 +214,6 @@ fn asked_for(schema: &Schema, wanted: impl Fn(&str) -> bool) -> Vec<String> {
     let attributes: Vec<_> = attributes.map(str::to_owned).collect();
     // None at all would mean every one.
     if attributes.is_empty() { vec![NO_ATTRIBUTES.to_owned()] } else { attributes }
-}
-
-/// That any of the attributes has any of the values.
-fn any_of<'a>(attributes: impl Iterator<Item = &'a String>, values: &[String]) -> Filter {
-    let equal = |attribute: &'a String, value: &String| {
-        Filter::equal(attribute, AddressForm::of(attribute).value(value))
-    };
-    Filter::or(attributes.flat_map(|attribute| values.iter().map(move |value| equal(attribute, value))))
 }
 
 /// Whether a server may have taken `own`, a value of the attribute, for one of `asked`: without regard to case and spaces. What servers make of

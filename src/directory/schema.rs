@@ -9,7 +9,7 @@ mod address;
 mod deputy;
 mod presets;
 
-pub use address::{AddressForm, Value as AddressValue};
+pub use address::{AddressForm, Value as AddressValue, any_of};
 pub use deputy::{Deputy, DeputyError};
 pub use presets::PRESETS;
 

@@ -1,5 +1,7 @@
 //! How an attribute holds mail addresses.
 
+use crate::directory::filter::Filter;
+
 /// The type of a mail address among proxy addresses (MS-OXOABK section 2.2.3.23), in any case; in capitals, of the primary.
 const TYPE: &str = "smtp:";
 const PRIMARY: &str = "SMTP:";
@@ -47,6 +49,15 @@ impl AddressForm {
             }
         }
     }
+}
+
+/// That any of the attributes has any of the values, which are addresses where the attribute holds such.
+pub fn any_of<'a>(attributes: impl IntoIterator<Item = &'a String>, values: &[String]) -> Filter {
+    let equal = |attribute: &'a String, value: &String| {
+        Filter::equal(attribute, AddressForm::of(attribute).value(value))
+    };
+    let of_one = |attribute| values.iter().map(move |value| equal(attribute, value));
+    Filter::or(attributes.into_iter().flat_map(of_one))
 }
 
 #[cfg(test)]
