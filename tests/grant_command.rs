@@ -14,6 +14,8 @@ mod support;
 
 use std::process::{Command, Output, Stdio};
 
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
 use nix::sys::signal::Signal;
 use serde_json::Value;
 use support::slapd::{ADMIN, SUFFIX, Slapd};
@@ -357,6 +359,31 @@ fn a_file_is_edited_by_hand() {
     run(&revoke("send-on-behalf", "bea", "carl"))
         .holds(2, &["delete the line    delegationSendOnBehalf: uid=carl,"]);
     run(&grant("send-on-behalf", "bea", "carl")).holds(1, &["it is there already"]);
+}
+
+/// What a line of a file cannot hold as it is stands there as base64 (RFC 2849), and whole.
+#[test]
+fn a_file_gets_lines_that_read_back() {
+    let files = TempDir::new();
+    let long = "x".repeat(500);
+    let entry = |login: &str| {
+        let dn = STANDARD.encode(format!("cn={login},dc=org"));
+        format!("dn:: {dn}\nobjectClass: person\nuid: {login}\nmail: {login}@example.org\n\n")
+    };
+    let text = entry("boss")
+        + &entry(&long)
+        + &entry("umlaut").replace(&STANDARD.encode("cn=umlaut,dc=org"), &STANDARD.encode("cn=Jörg,dc=org"));
+    let file = files.write("people.ldif", text);
+    let config = files.write("milter.toml", format!("[directory]\nurls = [\"file:{}\"]\n", file.display()));
+    for (delegate, line) in [
+        (long.as_str(), format!(": cn={long},dc=org")),
+        ("umlaut", format!(":: {}", STANDARD.encode("cn=Jörg,dc=org"))),
+    ] {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_delegation-milter"));
+        let words = grant("send-as", "boss", delegate);
+        let said: Said = command.arg("--config").arg(&config).args(words).output().unwrap().into();
+        said.holds(2, &[&format!("delegationSendAs{line}\n")]);
+    }
 }
 
 // --------------------------------------------------------------------------------------------------- presets

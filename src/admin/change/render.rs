@@ -57,12 +57,27 @@ pub(super) fn edits(file: &str, principal: &Dn, modifications: &[Modification]) 
     let mut text = format!("the directory is a file; edit it by hand, in the entry of {dn} in {file}:");
     for Modification { operation, attribute, value: octets } in modifications {
         let (what, value) = match operation {
-            Operation::Add => ("add the line", format!(": {}", value(octets))),
-            Operation::Delete => ("delete the line", format!(": {}", value(octets))),
-            Operation::Replace => ("replace the line", format!(":: {}", STANDARD.encode(octets))),
+            Operation::Add => ("add the line", in_a_line(octets)),
+            Operation::Delete => ("delete the line", in_a_line(octets)),
+            Operation::Replace => ("replace the line", in_a_line(octets)),
         };
         let _ = write!(text, "\n  {what}    {attribute}{value}");
     }
     text.push_str("\nthen reload the milter (SIGHUP)");
     text
+}
+
+/// What follows an attribute in a file (RFC 2849): the value if it is text that a line can hold and a terminal shows as it
+/// is, else its base64.
+fn in_a_line(octets: &[u8]) -> String {
+    let is_plain = octets.iter().all(|octet| (b' '..=b'~').contains(octet))
+        && !octets.starts_with(b" ")
+        && !octets.starts_with(b":")
+        && !octets.starts_with(b"<")
+        && !octets.ends_with(b" ");
+    if is_plain {
+        format!(": {}", String::from_utf8_lossy(octets))
+    } else {
+        format!(":: {}", STANDARD.encode(octets))
+    }
 }
