@@ -497,6 +497,18 @@ fn a_delegate_of_kolab_has_both_rights() {
     said.holds(0, &["kolabDelegate gave send-on-behalf too: that is gone as well"]);
 }
 
+/// A number that several people have would give the right to all of them.
+#[test]
+fn what_names_others_too_is_not_written() {
+    let site = people("kopano");
+    let (bob, fred) = (site.account("bob"), site.account("fred"));
+    let number = site.values(&bob, "uidNumber").concat();
+    site.slapd.modify(&format!("dn: {fred}\nchangetype: modify\nreplace: uidNumber\nuidNumber: {number}\n"));
+    let said = site.run("admin", &grant("send-as", "boss", "fred"));
+    said.holds(1, &[&format!("kopanoSendAsPrivilege would name it as number {number}, and {bob} too")]);
+    site.run_with(&["explain", "bob", "boss@example.org"]).holds(1, &["refused"]);
+}
+
 /// In a security descriptor, one access control entry is written and taken: what denies, what is inherited and what
 /// gives all rights is told, and stays.
 #[test]

@@ -53,7 +53,38 @@ impl Case<'_> {
             Ok(modifications) => modifications,
             Err(unwritable) => return Ok(Checked::Refuse(unwritable.to_string())),
         };
-        Ok(match self.standing(principal, delegate, form, &modifications) {
+        self.judge(principal, delegate, attribute, modifications).await
+    }
+
+    /// Whether what is added would count, and for nobody else.
+    async fn judge(
+        &self,
+        principal: &Found,
+        delegate: &Found,
+        attribute: &str,
+        modifications: Vec<Modification>,
+    ) -> Result<Checked, ChangeError> {
+        let rules = &self.site.rules.grants;
+        let right = self.request.right;
+        let Some(named) = self.added(delegate, attribute, &modifications) else {
+            return Ok(Checked::Refuse(standing::says(&Standing::NotSubmitter).1));
+        };
+        let others = self.roll.named(&named).await?;
+        let is_meant_too = |found: &&Found| {
+            let (own, principal) = (&found.entry.dn, &principal.entry.dn);
+            (found.is_person || found.is_group)
+                && !(own == principal || *own == delegate.entry.dn)
+                && rules.share_context(own, principal)
+        };
+        if let Some(other) = others.iter().find(is_meant_too) {
+            let (named, other) = (named.to_string(), other.entry.dn.as_str());
+            let (named, other) = (reply::printable(&named), reply::printable(other));
+            return Ok(Checked::Refuse(format!(
+                "{attribute} would name it as {named}, and {other} too, which would get the right: give it one of its own"
+            )));
+        }
+        let grant = Grant { right, delegate: named };
+        Ok(match standing::standing(&grant, &principal.entry, delegate, rules) {
             Standing::Counts(_) | Standing::Disabled(_) => Checked::Write(modifications),
             none @ (Standing::SelfGrant
             | Standing::NotSubmitter
@@ -63,27 +94,22 @@ impl Case<'_> {
         })
     }
 
-    /// What would become of what is added.
-    fn standing(
-        &self,
-        principal: &Found,
-        delegate: &Found,
-        form: GrantForm,
-        modifications: &[Modification],
-    ) -> Standing {
+    /// Whom what is added names.
+    fn added(&self, delegate: &Found, attribute: &str, modifications: &[Modification]) -> Option<Delegate> {
         let right = self.request.right;
-        let value = modifications.last().map(|added| String::from_utf8_lossy(&added.value));
-        let read = || form.read(right, &value?).ok().flatten();
-        let trustee = || Some(Trustee { sid: delegate.entry.sid()?.clone(), inherited: false });
-        let named = match form {
-            GrantForm::Descriptor => trustee().map(Delegate::Trustee),
-            GrantForm::Dn | GrantForm::Address | GrantForm::Login | GrantForm::Number | GrantForm::Deputy => {
-                read()
+        match self.config.directory.schema.grant_form(attribute) {
+            GrantForm::Descriptor => {
+                let sid = delegate.entry.sid()?.clone();
+                Some(Delegate::Trustee(Trustee { sid, inherited: false }))
             }
-        };
-        let Some(named) = named else { return Standing::NotSubmitter };
-        let grant = Grant { right, delegate: named };
-        standing::standing(&grant, &principal.entry, delegate, &self.site.rules.grants)
+            form @ (GrantForm::Dn
+            | GrantForm::Address
+            | GrantForm::Login
+            | GrantForm::Number
+            | GrantForm::Deputy) => {
+                form.read(right, &String::from_utf8_lossy(&modifications.last()?.value)).ok().flatten()
+            }
+        }
     }
 
     /// The first attribute for the right that the server knows.
