@@ -497,6 +497,20 @@ fn a_delegate_of_kolab_has_both_rights() {
     said.holds(0, &["kolabDelegate gave send-on-behalf too: that is gone as well"]);
 }
 
+/// What is stored as text counts however it is written, and is shown so.
+#[test]
+fn names_in_text_are_listed_however_written() {
+    let site = people("kolab");
+    let (lead, fred) = (site.account("lead"), site.account("fred"));
+    for written in [fred.replace(',', " , "), "\"fred\"@example.org".to_owned()] {
+        let change =
+            format!("dn: {lead}\nchangetype: modify\nreplace: kolabDelegate\nkolabDelegate: {written}\n");
+        site.slapd.modify(&change);
+        site.run_with(&["explain", "fred", "lead@example.org"]).holds(0, &["by        on-behalf"]);
+        site.run_with(&["list", "fred@example.org"]).holds(0, &["on-behalf <lead@example.org> (fred"]);
+    }
+}
+
 /// A number that several people have would give the right to all of them.
 #[test]
 fn what_names_others_too_is_not_written() {

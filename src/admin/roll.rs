@@ -11,11 +11,12 @@ use crate::config::{Config, Source};
 use crate::directory::Failure;
 use crate::directory::entry::Reader;
 use crate::directory::filter::Filter;
+use crate::directory::grants;
 use crate::directory::ldap::LdapDirectory;
 use crate::directory::ldif;
 use crate::directory::login::Login;
 use crate::directory::record::{Record, key};
-use crate::directory::schema::{GrantForm, MemberName, OBJECT_SID, Schema, any_of};
+use crate::directory::schema::{Dialect, GrantForm, MemberName, OBJECT_SID, Schema, any_of};
 use crate::dn::Dn;
 use crate::grant::{Delegate, Entry, Right};
 use crate::open::{Backend, OpenError};
@@ -108,21 +109,23 @@ impl<'a> Roll<'a> {
 
     /// The principals that grant something to any of the identities, whether or not it counts.
     pub(super) async fn granting(&self, identities: &[&Entry]) -> Result<Vec<Found>, Failure> {
+        let names: Vec<_> = identities.iter().map(|identity| identity.dn.as_str().to_owned()).collect();
         let attributes =
             [Right::SendAs, Right::SendOnBehalf, Right::Schedule].map(|r| self.schema.granting(r));
         let parts =
             attributes.into_iter().flatten().map(|attribute| match self.schema.grant_form(attribute) {
-                // An attribute that nobody knows may also hold text.
-                GrantForm::Dn => any_of([attribute], &names(identities)),
+                GrantForm::Dn if self.compares_names(attribute) => any_of([attribute], &names),
                 // Every entry has one; what has no address is nobody's principal.
                 GrantForm::Descriptor => {
                     let addresses = self.schema.address.iter().chain(&self.schema.alias);
                     Filter::or(addresses.map(|own| Filter::present(own)))
                 }
                 // Text can be written in too many ways to ask for each.
-                GrantForm::Address | GrantForm::Login | GrantForm::Number | GrantForm::Deputy => {
-                    Filter::present(attribute)
-                }
+                GrantForm::Dn
+                | GrantForm::Address
+                | GrantForm::Login
+                | GrantForm::Number
+                | GrantForm::Deputy => Filter::present(attribute),
             });
         let mut found = self.find(None, &Filter::or(parts)).await?;
         let grants = |found: &Found| {
@@ -131,6 +134,17 @@ impl<'a> Roll<'a> {
         };
         found.retain(|found| found.is_principal && grants(found));
         Ok(found)
+    }
+
+    /// Whether the directory itself compares the values of an attribute as names of entries: those of others may be text,
+    /// such as `kolabDelegate`, and so may all in a file.
+    fn compares_names(&self, attribute: &str) -> bool {
+        match self.entries {
+            Entries::File(_) => false,
+            Entries::Server(_) => {
+                self.schema.dialect == Dialect::ActiveDirectory || grants::is_ours(attribute)
+            }
+        }
     }
 
     /// Whom a group names as its members; values that name nobody are left out.
@@ -222,15 +236,4 @@ impl<'a> Roll<'a> {
         let wanted = attributes.filter(|name| !members.contains(&key(name)) && seen.insert(key(name)));
         wanted.map(str::to_owned).collect()
     }
-}
-
-/// All that a grant may name them by.
-fn names(identities: &[&Entry]) -> Vec<String> {
-    let mut names = Vec::new();
-    for identity in identities {
-        names.push(identity.dn.as_str().to_owned());
-        names.extend(identity.primary().into_iter().flat_map(Address::spellings));
-        names.extend(identity.logins.iter().chain(&identity.numbers).cloned());
-    }
-    names
 }

@@ -15,6 +15,11 @@ const OUR_CLASS: &str = "delegationPrincipal";
 /// The attributes that it allows.
 const OURS: [&str; 3] = ["delegationSendAs", "delegationSendOnBehalf", "delegationSchedule"];
 
+/// Whether an attribute is one of our schema's, which holds names of entries and nothing else.
+pub fn is_ours(attribute: &str) -> bool {
+    OURS.iter().any(|own| own.eq_ignore_ascii_case(attribute))
+}
+
 /// The classes of an entry (RFC 4512 section 3.3).
 const CLASS: &str = "objectClass";
 
@@ -133,7 +138,7 @@ impl Slot<'_> {
         let mut modifications = Vec::new();
         let has_class =
             self.record.values(CLASS).any(|class| class.eq_ignore_ascii_case(OUR_CLASS.as_bytes()));
-        if !has_class && OURS.iter().any(|own| own.eq_ignore_ascii_case(self.attribute)) {
+        if !has_class && is_ours(self.attribute) {
             modifications.push(Modification::new(Operation::Add, CLASS, OUR_CLASS.as_bytes()));
         }
         let value = match self.form {
