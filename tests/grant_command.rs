@@ -235,6 +235,20 @@ fn every_spelling_of_the_delegate_is_revoked() {
 }
 
 /// Everybody who is quicker changes what the others have read.
+/// A grant outlives its delegate, and would be that of the next entry with its name.
+#[test]
+fn who_is_gone_can_be_taken_the_right() {
+    let site = Site::new(&[], "");
+    let gone = "uid=gone,ou=people,dc=example,dc=org";
+    site.slapd
+        .modify(&format!("dn: {BEA}\nchangetype: modify\nadd: delegationSendAs\ndelegationSendAs: {gone}\n"));
+    site.run("admin", &grant("send-as", "bea", gone)).holds(1, &["there is no entry uid=gone"]);
+    site.run("admin", &revoke("send-as", "bea", gone))
+        .holds(0, &["revoked", &format!("deleted   delegationSendAs: {gone}")]);
+    site.run("admin", &revoke("send-as", "bea", gone)).holds(1, &["it is not granted to it"]);
+    site.run("admin", &revoke("send-as", "bea", "gone")).holds(1, &["nobody logs in as gone"]);
+}
+
 #[test]
 fn who_is_slower_sees_what_the_others_did() {
     let site = Site::new(&[], "");

@@ -211,7 +211,8 @@ impl Case<'_> {
             return Ok(answer.refused(resolve::nobody(principal)));
         };
         answer.principal = shown(&principal.entry.dn);
-        let Some(delegate) = self.resolve(delegate).await? else {
+        let found = self.resolve(delegate).await?;
+        let Some(delegate) = found.or_else(|| self.gone(delegate)) else {
             return Ok(answer.refused(resolve::nobody(delegate)));
         };
         answer.delegate = shown(&delegate.entry.dn);

@@ -71,6 +71,13 @@ impl<'a> Roll<'a> {
         Ok(found.into_iter().find(|found| found.entry.dn == *dn))
     }
 
+    /// What would be there if an entry had this name and nothing else.
+    pub(super) fn nothing_but(&self, dn: Dn) -> Found {
+        let record = Record::new(dn);
+        let entry = Arc::new(Reader::new(self.schema, &record).entry(false));
+        Found { entry, record, is_person: false, is_group: false, is_principal: false }
+    }
+
     /// The entries that have this address, as it stands.
     pub(super) async fn with_address(&self, address: &Address) -> Result<Vec<Found>, Failure> {
         let attributes = self.schema.address.iter().chain(&self.schema.alias);

@@ -1,7 +1,7 @@
 //! Who is meant by an address, a login or a distinguished name.
 
 use super::super::roll::Found;
-use super::{Case, ChangeError};
+use super::{Case, ChangeError, Verb};
 use crate::directory::Failure;
 use crate::dn::Dn;
 use crate::grant::Delegate;
@@ -48,6 +48,16 @@ impl Case<'_> {
             }
             // A login may look like an address.
             (None, _) => self.person(text).await,
+        }
+    }
+
+    /// Of a delegate that is not there any more, the name: what names it can be revoked, before another entry has that
+    /// name and with it the right.
+    pub(super) fn gone(&self, text: &str) -> Option<Found> {
+        if let (Verb::Revoke, Delegate::Dn(dn)) = (self.request.verb, Delegate::parse(text)) {
+            Some(self.roll.nothing_but(dn))
+        } else {
+            None
         }
     }
 
