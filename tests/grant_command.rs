@@ -177,7 +177,12 @@ fn what_would_not_count_is_refused_with_the_reason() {
         ("send-as", "bea", "nobody@example.org", "no entry has the address"),
         ("send-as", "bea", "uid=nobody,dc=example,dc=org", "there is no entry"),
         ("send-as", "nobody", "bea", "nobody logs in as nobody"),
-        ("send-as", "bea", "ou=people,dc=example,dc=org", "neither a person nor a security group"),
+        (
+            "send-as",
+            "bea",
+            "ou=people,dc=example,dc=org",
+            "neither a person who may log in nor a security group",
+        ),
         ("send-on-behalf", "bea", "carl", "it is there already, as delegationSendOnBehalf"),
         ("send-on-behalf", "bea", "UID=Carl, OU=People, dc=example,dc=org", "it is there already"),
         ("send-as", "frida@example.org", "carl", "it is there already, as delegationSendAs"),

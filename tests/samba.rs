@@ -11,10 +11,12 @@
 
 mod support;
 
+use std::process::Command;
 use std::time::{Duration, Instant};
 
 use delegation_milter::directory::descriptor::edit::{grant, revoke};
 use delegation_milter::directory::descriptor::{Effect, SEND_AS, permissions};
+use support::TempDir;
 use support::decisions::wrong;
 use support::mail_system::{MailSystem, mail_system};
 use support::message::from;
@@ -106,6 +108,52 @@ fn a_domain_of_samba() {
     assert_eq!(samba.descriptor("edited"), before);
     passes("anna | <anna@example.org> | From: edited@example.org | 550 5.7.1 …");
     changes_count_at_once(&samba, &mail);
+    rights_are_written(&samba);
+}
+
+/// What `grant` and `revoke` write as the administrator, whom the domain controller takes by his login.
+fn rights_are_written(samba: &Samba) {
+    let files = TempDir::new();
+    let config = files.write("milter.toml", format!("{}delegation.enabled = true\n", samba.source()));
+    let password = files.write("password", "Passw0rd.x");
+    let run = |words: &[&str]| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_delegation-milter"));
+        command.arg("--config").arg(&config).args(words);
+        if words[0] != "explain" {
+            command.args(["--bind-dn", "administrator@example.org", "--bind-password-file"]).arg(&password);
+        }
+        let output = command.output().unwrap();
+        let said = [output.stdout, output.stderr].concat();
+        (output.status.code().unwrap(), String::from_utf8(said).unwrap())
+    };
+    let before = samba.descriptor("edited");
+    for (words, status, text) in [
+        // It has proxy addresses alone, and is disabled.
+        (
+            "grant send-as --for shared@example.org --to fred",
+            0,
+            "added     nTSecurityDescriptor: Send As for",
+        ),
+        ("explain fred shared@example.org", 0, "by        send-as"),
+        ("grant send-as --for edited --to shared@example.org", 1, "neither a person who may log in nor"),
+        ("grant send-as --for edited --to news@example.org", 1, "a distribution list"),
+        ("grant send-as --for edited --to helpdesk@example.org", 0, "granted"),
+        ("explain carl edited@example.org", 0, "by        send-as"),
+        ("grant send-as --for edited --to helpdesk@example.org", 1, "it is there already"),
+        ("revoke send-as --for edited --to helpdesk@example.org", 0, "revoked"),
+        (
+            "grant send-on-behalf --for edited --to a.adams@example.org",
+            0,
+            "added     publicDelegates: CN=Anna",
+        ),
+        ("explain anna edited@example.org", 0, "by        on-behalf"),
+        ("revoke send-on-behalf --for edited --to anna", 0, "revoked"),
+        ("explain anna edited@example.org", 1, "refused"),
+    ] {
+        let (code, said) = run(&words.split(' ').collect::<Vec<_>>());
+        assert!(code == status && said.contains(text), "{words}: {code} {said}");
+    }
+    assert_eq!(samba.descriptor("edited"), before);
 }
 
 /// How soon a change counts.

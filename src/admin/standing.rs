@@ -92,7 +92,7 @@ pub(super) async fn no_delegate(found: &Found, roll: &Roll<'_>) -> Result<String
     Ok(if roll.has_members(&found.entry.dn).await? {
         "it names a distribution list, which is never a delegate".to_owned()
     } else {
-        "what it names is neither a person nor a security group".to_owned()
+        "what it names is neither a person who may log in nor a security group (directory.filters)".to_owned()
     })
 }
 
