@@ -128,11 +128,7 @@ impl<'a> Roll<'a> {
                     Filter::or(addresses.map(|own| Filter::present(own)))
                 }
                 // Text can be written in too many ways to ask for each.
-                GrantForm::Dn
-                | GrantForm::Address
-                | GrantForm::Login
-                | GrantForm::Number
-                | GrantForm::Deputy => Filter::present(attribute),
+                GrantForm::Dn | GrantForm::Number | GrantForm::Deputy => Filter::present(attribute),
             });
         let mut found = self.find(None, &Filter::or(parts)).await?;
         let grants = |found: &Found| {

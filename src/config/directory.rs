@@ -48,18 +48,18 @@ const GROUP_DEPTH: usize = 16;
 
 /// None: there is no such directory, which was noted. Relative paths start at `start`.
 pub(super) fn read(table: &Table<'_>, start: &Path) -> Option<DirectoryConfig> {
-    let source = source(table, start);
+    let keys = Keys::read(table);
+    let source = source(table, &keys, start);
     let base_dn = table.text("base_dn", &DN);
     let schema = schema(table, matches!(source, Some(Source::File(_))));
     let group_depth = table.number("group_depth", 0..=100).unwrap_or(GROUP_DEPTH);
     let realms = table.list("realms", &REALM).unwrap_or_default();
-    let allow_plaintext = table.flag("allow_plaintext").unwrap_or(false);
-    Some(DirectoryConfig { source: source?, base_dn, schema: schema?, group_depth, allow_plaintext, realms })
+    let (source, schema, allow_plaintext) = (source?, schema?, keys.allow_plaintext);
+    Some(DirectoryConfig { source, base_dn, schema, group_depth, allow_plaintext, realms })
 }
 
 /// What `directory.urls` names, if it can be read.
-fn source(table: &Table<'_>, start: &Path) -> Option<Source> {
-    let keys = Keys::read(table);
+fn source(table: &Table<'_>, keys: &Keys, start: &Path) -> Option<Source> {
     if !table.has("urls") {
         table.complain("urls", Fault::Missing { allowed: ONE_SOURCE.to_owned() });
     }
@@ -69,7 +69,7 @@ fn source(table: &Table<'_>, start: &Path) -> Option<Source> {
             let file = readable(start.join(path)).map_err(|fault| table.complain("urls", fault));
             file.ok().map(Source::File)
         }
-        Ok(Named::Servers(hosts)) => Reader { table, keys: &keys, start }.servers(hosts).map(Source::Servers),
+        Ok(Named::Servers(hosts)) => Reader { table, keys, start }.servers(hosts).map(Source::Servers),
         Err(fault) => {
             table.complain("urls", fault);
             None

@@ -177,7 +177,7 @@ pub(super) struct Keys {
     client_key_file: Option<PathBuf>,
     start_tls: bool,
     ca_file: Option<PathBuf>,
-    allow_plaintext: bool,
+    pub(super) allow_plaintext: bool,
     timeout: Option<Duration>,
 }
 

@@ -60,12 +60,6 @@ pub struct Stored {
 /// Why a grant cannot be written.
 #[derive(Clone, Copy, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum Unwritable {
-    /// The attribute holds addresses.
-    #[error("the attribute names delegates by their primary address, and it has none")]
-    NoAddress,
-    /// The attribute holds logins.
-    #[error("the attribute names delegates by their login, and it has none")]
-    NoLogin,
     /// The attribute holds numbers.
     #[error("the attribute names people by their number (uidNumber), and it has none")]
     NoNumber,
@@ -147,8 +141,6 @@ impl Slot<'_> {
                 return Ok(modifications);
             }
             GrantForm::Dn => delegate.dn.to_string(),
-            GrantForm::Address => delegate.primary().ok_or(Unwritable::NoAddress)?.to_string(),
-            GrantForm::Login => delegate.logins.first().ok_or(Unwritable::NoLogin)?.clone(),
             GrantForm::Number if is_group => delegate.dn.to_string(),
             GrantForm::Number => delegate.numbers.first().ok_or(Unwritable::NoNumber)?.clone(),
             GrantForm::Deputy => {
@@ -185,11 +177,7 @@ impl Slot<'_> {
         let mut modifications = vec![self.part(Operation::Delete, value)];
         let deputy = match self.form {
             GrantForm::Deputy => from_utf8(value).ok().and_then(|text| Deputy::parse(text.trim()).ok()),
-            GrantForm::Dn
-            | GrantForm::Address
-            | GrantForm::Login
-            | GrantForm::Number
-            | GrantForm::Descriptor => None,
+            GrantForm::Dn | GrantForm::Number | GrantForm::Descriptor => None,
         };
         if let Some(rest) = deputy.map(|deputy| deputy.without(self.right)).filter(|rest| !rest.is_idle()) {
             let rest = rest.to_string();

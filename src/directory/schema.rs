@@ -187,10 +187,6 @@ impl Member {
 pub enum GrantForm {
     /// By distinguished name.
     Dn,
-    /// By primary address.
-    Address,
-    /// By login.
-    Login,
     /// People by number ([`Schema::number`]), groups by distinguished name.
     Number,
     /// By distinguished name, in one value with all that the delegate may do ([`Deputy`]). The value grants what it
@@ -217,7 +213,7 @@ impl GrantForm {
     /// Whom a value gives `right`; none if it gives it to nobody.
     pub fn read(self, right: Right, value: &str) -> Result<Option<Delegate>, DeputyError> {
         match self {
-            Self::Dn | Self::Address | Self::Login => Ok(Some(Delegate::parse(value))),
+            Self::Dn => Ok(Some(Delegate::parse(value))),
             Self::Number => {
                 Ok(Some(grant::number(value).map_or_else(|| Delegate::parse(value), Delegate::Number)))
             }

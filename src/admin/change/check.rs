@@ -102,11 +102,7 @@ impl Case<'_> {
                 let sid = delegate.entry.sid()?.clone();
                 Some(Delegate::Trustee(Trustee { sid, inherited: false }))
             }
-            form @ (GrantForm::Dn
-            | GrantForm::Address
-            | GrantForm::Login
-            | GrantForm::Number
-            | GrantForm::Deputy) => {
+            form @ (GrantForm::Dn | GrantForm::Number | GrantForm::Deputy) => {
                 form.read(right, &String::from_utf8_lossy(&modifications.last()?.value)).ok().flatten()
             }
         }
@@ -188,7 +184,7 @@ impl Case<'_> {
         for other in others {
             let is_whole = |attribute: &&String| match schema.grant_form(attribute) {
                 GrantForm::Deputy | GrantForm::Descriptor => false,
-                GrantForm::Dn | GrantForm::Address | GrantForm::Login | GrantForm::Number => true,
+                GrantForm::Dn | GrantForm::Number => true,
             };
             let both = schema.granting(right).iter().filter(|own| schema.granting(other).contains(own));
             shared.extend(both.filter(is_whole).map(|attribute| match self.request.verb {

@@ -61,8 +61,6 @@ fn what_the_attribute_cannot_hold_is_not_written() {
     let empty = record(&[]);
     let nobody = Entry { mail: vec![], aliases: vec![], logins: vec![], numbers: vec![], ..carl() };
     for (form, right, expected) in [
-        (GrantForm::Address, Right::SendAs, Unwritable::NoAddress),
-        (GrantForm::Login, Right::SendAs, Unwritable::NoLogin),
         (GrantForm::Number, Right::SendAs, Unwritable::NoNumber),
         (GrantForm::Deputy, Right::SendAs, Unwritable::Right),
         (GrantForm::Descriptor, Right::SendAs, Unwritable::NoSid),
