@@ -38,6 +38,7 @@ mod keeper;
 mod link;
 mod listen;
 mod notify;
+mod pauses;
 mod root;
 mod search;
 mod survey;

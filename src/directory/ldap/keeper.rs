@@ -22,17 +22,11 @@ use super::floor::Floor;
 use super::follow::Follower;
 use super::link::{Connection, Fault, State};
 use super::listen::{listen, probe};
+use super::pauses::{self, LASTING, Pauses};
 use crate::directory::changes::Changes;
 
 /// How long one attempt may take, where `directory.timeout` is longer.
 const ATTEMPT: Duration = Duration::from_secs(5);
-
-/// Pauses between failed attempts: the watch must be back two seconds after the server.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_millis(500);
-
-/// A connection that lasted this long was a good one: when it ends, the next is tried at once.
-const LASTING: Duration = Duration::from_secs(1);
 
 /// How long an earlier server is left alone after it failed, and how long at most where it fails again and again.
 const RETURN: Duration = Duration::from_secs(1);
@@ -83,7 +77,7 @@ impl Keeper {
     }
 
     pub(super) async fn keep(mut self) {
-        let mut pause = FIRST_PAUSE;
+        let mut pauses = Pauses::new();
         let mut better = None;
         let mut doubtful = None;
         loop {
@@ -100,7 +94,7 @@ impl Keeper {
                             // Whoever asks from now on asks the better one.
                             self.state.send_replace(State::Connecting);
                             better = Some(reached);
-                            pause = FIRST_PAUSE;
+                            pauses = Pauses::new();
                             continue;
                         }
                     };
@@ -108,16 +102,16 @@ impl Keeper {
                     let lasted = begun.elapsed() >= LASTING;
                     // It may let everybody in and answer nobody.
                     doubtful = (fault == Fault::Silent || !lasted).then_some(place);
-                    self.left(place, fault, lasted || pause == FIRST_PAUSE);
+                    self.left(place, fault, lasted || pauses.is_first());
+                    // The next is tried at once.
                     if lasted {
-                        pause = FIRST_PAUSE;
+                        pauses = Pauses::new();
                         continue;
                     }
                 }
                 Err(errors) => self.down(&errors),
             }
-            sleep(pause).await;
-            pause = (pause * 2).min(LONGEST_PAUSE);
+            pauses.pass().await;
         }
     }
 
@@ -156,7 +150,7 @@ impl Keeper {
                     if errors.len() == self.servers.len() {
                         break;
                     }
-                    attempts.push(after(LONGEST_PAUSE, place));
+                    attempts.push(after(pauses::LONGEST, place));
                 }
             }
         }

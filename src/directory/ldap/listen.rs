@@ -12,13 +12,7 @@ use tokio::time::{Instant, sleep, timeout};
 use super::connect::{Connected, Connector, unless_it_panics};
 use super::follow::Follower;
 use super::link::{Connection, Fault};
-
-/// Pauses between connections: the watch must be back two seconds after the server.
-const FIRST_PAUSE: Duration = Duration::from_millis(100);
-const LONGEST_PAUSE: Duration = Duration::from_millis(500);
-
-/// A connection that lasted this long was a good one.
-const LASTING: Duration = Duration::from_secs(1);
+use super::pauses::{LASTING, Pauses};
 
 /// How long nothing may be heard before the server is asked for a sign of life.
 const QUIET: Duration = Duration::from_secs(2);
@@ -31,20 +25,19 @@ pub(super) async fn listen(
     patience: Duration,
 ) -> Infallible {
     let Some(follower) = follower else { return pending().await };
-    let mut pause = FIRST_PAUSE;
+    let mut pauses = Pauses::new();
     loop {
         match server.connect(peer, patience).await {
             Ok(connected) => {
                 let begun = Instant::now();
                 over(connected, follower, patience).await;
                 if begun.elapsed() >= LASTING {
-                    pause = FIRST_PAUSE;
+                    pauses = Pauses::new();
                 }
             }
             Err(error) => follower.refused(&server.server().to_string(), error.to_string()),
         }
-        sleep(pause).await;
-        pause = (pause * 2).min(LONGEST_PAUSE);
+        pauses.pass().await;
     }
 }
 
