@@ -6,6 +6,7 @@ use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 
 use super::{Answer, Verb};
+use crate::admin::rendered;
 use crate::directory::grants::{Modification, Operation};
 use crate::dn::Dn;
 use crate::reply;
@@ -16,14 +17,7 @@ const MAX_VALUE: usize = 400;
 impl Answer {
     /// The answer as it is printed.
     pub fn render(&self, json: bool) -> String {
-        if json { serde_json::to_string_pretty(self).unwrap_or_default() } else { self.text() }
-    }
-
-    fn text(&self) -> String {
-        let mut text = String::new();
-        // Writing to a string cannot fail.
-        let _ = self.write(&mut text);
-        text.trim_end().to_owned()
+        rendered(self, json, |text| self.write(text))
     }
 
     fn write(&self, text: &mut String) -> fmt::Result {

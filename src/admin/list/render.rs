@@ -3,18 +3,12 @@
 use std::fmt::{self, Write};
 
 use super::{Listing, Principal, Row, Step};
+use crate::admin::rendered;
 
 impl Listing {
     /// The answer as it is printed.
     pub fn render(&self, json: bool) -> String {
-        if json { serde_json::to_string_pretty(self).unwrap_or_default() } else { self.text() }
-    }
-
-    fn text(&self) -> String {
-        let mut text = String::new();
-        // Writing to a string cannot fail.
-        let _ = self.write(&mut text);
-        text.trim_end().to_owned()
+        rendered(self, json, |text| self.write(text))
     }
 
     fn write(&self, text: &mut String) -> fmt::Result {
