@@ -6,6 +6,7 @@
 //! - The core is plain values; it knows neither the milter protocol nor LDAP. [`address`] compares addresses, [`dn`]
 //!   names of entries, [`mailbox`] reads From, [`display`] looks at display text, [`message`] is what a message claims,
 //!   [`grant`] what the directory grants, [`policy`] decides, [`actions`] plans what changes, [`reply`] says it.
+//!   [`mime`] finds the parts of a body, [`calendar`] reads a calendar, [`scheduling`] the calendars of a message.
 //! - [`directory`] is what we ask of the world: a trait, the file and the server that answer it, and the cache before it.
 //! - [`config`] is a configuration that cannot be wrong; [`site`] is one in force; [`open`] wires the two to a directory.
 //! - The milter's edge: [`listener`] accepts connections, [`callbacks`] translates the protocol, [`session`] remembers a
@@ -16,6 +17,7 @@
 pub mod actions;
 pub mod address;
 pub mod admin;
+pub mod calendar;
 pub mod callbacks;
 pub mod config;
 pub mod directory;
@@ -27,9 +29,11 @@ pub mod listener;
 pub mod logging;
 pub mod mailbox;
 pub mod message;
+pub mod mime;
 pub mod open;
 pub mod policy;
 pub mod reply;
+pub mod scheduling;
 mod serve;
 pub mod session;
 pub mod site;
