@@ -28,6 +28,13 @@ pub enum Modification {
         /// Those of the client's ESMTP parameters that would be lost otherwise.
         parameters: String,
     },
+    /// Adds an envelope recipient.
+    AddRecipient {
+        /// The forward-path with its angle brackets.
+        path: String,
+        /// Its ESMTP parameters.
+        parameters: String,
+    },
 }
 
 /// The body of a header field, without leading space, folded with LF and white space as milters fold. It cannot end

@@ -9,17 +9,17 @@ use std::sync::Arc;
 
 use futures_util::FutureExt;
 use indymilter::{
-    ActionError, Actions, Callbacks, Context, ContextActions, EomContext, MacroStage, NegotiateContext,
-    ProtoOpts, SetErrorReply, SmtpReply, Status,
+    ActionError, Actions, Callbacks, Context, ContextActions, EomContext, MacroStage, Macros,
+    NegotiateContext, ProtoOpts, SetErrorReply, SmtpReply, Status,
 };
 use tracing::error;
 
 use crate::actions::{FieldBody, Modification, SENDER};
 use crate::directory::lookup::Lookup;
 use crate::listener::Transport;
-use crate::message::Envelope;
+use crate::message::{Envelope, Recipient};
 use crate::reply::{self, Reply, printable};
-use crate::session::{Outcome, Session};
+use crate::session::{End, Outcome, Session, Steps};
 use crate::site::{Current, Site};
 use crate::transactions::Transactions;
 
@@ -50,6 +50,7 @@ pub fn callbacks<L: Lookup + 'static>(
             Box::pin(async move { negotiate(context, &shared, actions, options) })
         })
         .on_mail(|context, arguments| Box::pin(async move { mail(context, &arguments) }))
+        .on_rcpt(|context, arguments| Box::pin(async move { recipient(context, &arguments) }))
         .on_data(|_| Box::pin(async { Status::Continue }))
         .on_header(|context, name, body| Box::pin(async move { header(context, &name, &body) }))
         .on_eoh(|context| Box::pin(end_of_header(context)))
@@ -66,25 +67,30 @@ fn negotiate<L: Lookup>(
     actions: Actions,
     offered: ProtoOpts,
 ) -> Status {
+    let site = shared.site.borrow().clone();
     let mut wanted = ProtoOpts::NO_CONNECT
         | ProtoOpts::NO_HELO
-        | ProtoOpts::NO_RCPT
         | ProtoOpts::NO_UNKNOWN
         | ProtoOpts::NO_BODY
         | ProtoOpts::NOREPLY_HEADER
         | ProtoOpts::LEADING_SPACE
         | ProtoOpts::SKIP;
     if shared.transport == Transport::Unix {
-        wanted |= ProtoOpts::NO_DATA;
+        // Unanswered steps in a row are what Nagle's algorithm waits for, so not over TCP.
+        wanted |= ProtoOpts::NO_DATA | ProtoOpts::NOREPLY_RCPT;
+    }
+    let steps = Steps { recipients: site.needs_recipients() };
+    if !steps.recipients {
+        wanted |= ProtoOpts::NO_RCPT;
     }
     let options = wanted & offered;
     context.requested_opts = options;
     // What is assigned is what is asked for: the field starts as everything that the MTA offers.
-    context.requested_actions = needed(&shared.site.borrow()) & actions;
+    context.requested_actions = needed(&site) & actions;
     // Asked for by name, they come whatever `milter_mail_macros` says. {mail_addr} is always defined, so the macros
     // of MAIL are never empty: an empty packet would leave the login of the message before in place.
     context.requested_macros.insert(MacroStage::Mail, c"{auth_authen} {mail_addr}".to_owned());
-    let session = Session::new(shared.site.clone(), shared.transactions.clone());
+    let session = Session::new(shared.site.clone(), shared.transactions.clone(), steps);
     context.data = Some(Connection { session, options });
     Status::Continue
 }
@@ -107,6 +113,14 @@ fn mail<L: Lookup>(context: &mut Context<Connection<L>>, arguments: &[CString]) 
     status(outcome.unwrap_or_else(deferred), &mut context.reply)
 }
 
+fn recipient<L: Lookup>(context: &mut Context<Connection<L>>, arguments: &[CString]) -> Status {
+    let Some(connection) = &mut context.data else { return Status::Tempfail };
+    guarded(&mut connection.session, |session| {
+        session.recipient(Recipient::read(arguments.iter().map(|argument| argument.as_bytes())));
+    });
+    if connection.options.contains(ProtoOpts::NOREPLY_RCPT) { Status::Noreply } else { Status::Continue }
+}
+
 /// Where headers are not answered, indymilter lets go of a message at any other status, and then never answers the end
 /// of the header either: whatever happens, that is where the message is deferred.
 fn header<L: Lookup>(context: &mut Context<Connection<L>>, name: &CStr, body: &CStr) -> Status {
@@ -116,11 +130,15 @@ fn header<L: Lookup>(context: &mut Context<Connection<L>>, name: &CStr, body: &C
 }
 
 async fn end_of_header<L: Lookup>(context: &mut Context<Connection<L>>) -> Status {
-    let queue_id = context.macros.get(c"i").map(|id| id.to_string_lossy().into_owned()).unwrap_or_default();
+    let queue_id = queue_id(&context.macros);
     let Some(connection) = &mut context.data else { return Status::Tempfail };
     let judged = AssertUnwindSafe(connection.session.end_of_header(&queue_id)).catch_unwind().await;
     let outcome = unless_panicked(judged, &mut connection.session);
     status(outcome.unwrap_or_else(deferred), &mut context.reply)
+}
+
+fn queue_id(macros: &Macros) -> String {
+    macros.get(c"i").map(|id| id.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
 /// The body is never needed; one chunk of it comes only if the MTA does not offer to leave it out.
@@ -134,21 +152,25 @@ where
 
 /// Applies all modifications, or defers the message: Postfix applies none of them then.
 async fn end_of_message<L: Lookup>(context: &mut EomContext<Connection<L>>) -> Status {
-    let due = context.data.as_mut().and_then(|connection| {
-        let space = if connection.options.contains(ProtoOpts::LEADING_SPACE) { " " } else { "" };
-        connection.session.modifications().map(|(modifications, open)| (modifications, open, space))
-    });
-    let Some((modifications, _open, space)) = due else {
-        return status(deferred(), &mut context.reply);
-    };
-    match AssertUnwindSafe(apply_all(&context.actions, &modifications, space)).catch_unwind().await {
-        Ok(Ok(())) => return Status::Accept,
+    let queue_id = queue_id(&context.macros);
+    let Some(connection) = &mut context.data else { return Status::Tempfail };
+    let space = if connection.options.contains(ProtoOpts::LEADING_SPACE) { " " } else { "" };
+    let end = AssertUnwindSafe(connection.session.end_of_message(&queue_id)).catch_unwind().await;
+    let end = unless_panicked(end, &mut connection.session);
+    let End { outcome, modifications, open: _open } = end.unwrap_or_else(End::deferred);
+    let applied = AssertUnwindSafe(apply_all(&context.actions, &modifications, space)).catch_unwind().await;
+    let outcome = match applied {
+        Ok(Ok(())) => outcome,
         Ok(Err(error)) => {
             error!(reason = %printable(&error.to_string()), "a message is deferred: a modification failed");
+            deferred()
         }
-        Err(_) => fault(),
-    }
-    status(deferred(), &mut context.reply)
+        Err(_) => {
+            fault();
+            deferred()
+        }
+    };
+    status(outcome, &mut context.reply)
 }
 
 async fn apply_all(
@@ -176,10 +198,16 @@ async fn apply(
         Modification::ChangeSender(body) => actions.change_header(SENDER, 1, Some(text(body))).await,
         Modification::AddSender(body) => actions.add_header(SENDER, text(body)).await,
         Modification::ChangeEnvelope { path, parameters } => {
-            let parameters = (!parameters.is_empty()).then_some(parameters.as_str());
-            actions.change_sender(path.as_str(), parameters).await
+            actions.change_sender(path.as_str(), given(parameters)).await
+        }
+        Modification::AddRecipient { path, parameters } => {
+            actions.add_recipient_ext(path.as_str(), given(parameters)).await
         }
     }
+}
+
+fn given(parameters: &str) -> Option<&str> {
+    Some(parameters).filter(|parameters| !parameters.is_empty())
 }
 
 /// An index as the protocol counts; one that does not fit is out of every message's range.
@@ -222,6 +250,7 @@ fn status(outcome: Outcome, target: &mut SmtpReply) -> Status {
     match outcome {
         Outcome::Accept => Status::Accept,
         Outcome::Continue => Status::Continue,
+        Outcome::Discard => Status::Discard,
         Outcome::Refuse(reply) => refuse(&reply, target),
     }
 }
@@ -252,7 +281,7 @@ mod tests {
         let config = Config::parse(CONFIG, Path::new(FILE)).unwrap();
         let site = Arc::new(crate::open::site(config, None).unwrap());
         let (_, current) = tokio::sync::watch::channel(site);
-        let mut session = Session::new(current, Transactions::default());
+        let mut session = Session::new(current, Transactions::default(), Steps::default());
         let envelope = Envelope::read([&b"<>"[..]].into_iter());
         assert_eq!(session.mail(Some("anna".into()), envelope), Outcome::Continue);
         session
@@ -263,6 +292,6 @@ mod tests {
         let mut session = session();
         assert_eq!(guarded(&mut session, |_| panic!("it is a test")), None::<()>);
         assert_eq!(session.end_of_header("4QID").await, deferred());
-        assert!(session.modifications().is_none());
+        assert_eq!(session.end_of_message("4QID").await.outcome, deferred());
     }
 }

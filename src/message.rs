@@ -103,14 +103,36 @@ pub struct Envelope {
     pub sender: ReversePath,
     /// The ESMTP parameters as they came (RFC 5321 section 4.1.1.11).
     pub parameters: Vec<String>,
+    /// The recipients, where anything depends on them; else none are collected.
+    pub recipients: Vec<Recipient>,
+}
+
+/// What RCPT TO says.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub struct Recipient {
+    /// The forward-path as it came, without its angle brackets.
+    pub path: String,
+    /// The address in it, its source route stripped; none if it is no address with a domain.
+    pub address: Option<Address>,
+    /// The ESMTP parameters as they came (RFC 3461 section 4.1 and 4.2).
+    pub parameters: Vec<String>,
+}
+
+impl Recipient {
+    /// Reads the arguments of the milter's RCPT event: the path as the client wrote it, then its parameters.
+    pub fn read<'a>(mut arguments: impl Iterator<Item = &'a [u8]>) -> Self {
+        let path = text(arguments.next().unwrap_or_default());
+        let path = without_brackets(&path).to_owned();
+        let address = Address::parse(without_route(&path)).ok();
+        Self { path, address, parameters: arguments.map(text).collect() }
+    }
 }
 
 impl Envelope {
     /// Reads the arguments of the milter's MAIL event: the path as the client wrote it, then its parameters.
     pub fn read<'a>(mut arguments: impl Iterator<Item = &'a [u8]>) -> Self {
         let sender = ReversePath::read(arguments.next().unwrap_or_default());
-        let parameters = arguments.map(|argument| String::from_utf8_lossy(argument).into_owned()).collect();
-        Self { sender, parameters }
+        Self { sender, parameters: arguments.map(text).collect(), recipients: Vec::new() }
     }
 
     /// Whether the client asked for internationalised mail (RFC 6531 section 3.4).
@@ -136,18 +158,26 @@ impl ReversePath {
         let Ok(text) = std::str::from_utf8(path) else {
             return Self::Unusable(String::from_utf8_lossy(path).into_owned());
         };
-        let inner =
-            text.trim().strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).unwrap_or(text.trim());
+        let inner = without_brackets(text);
         if inner.is_empty() {
             return Self::Null;
         }
-        // RFC 5321 section 4.1.1.3 and appendix C: source routes are to be ignored.
-        let mailbox = match inner.strip_prefix('@').and_then(|route| route.split_once(':')) {
-            Some((_, mailbox)) => mailbox,
-            None => inner,
-        };
-        Address::parse(mailbox).map_or_else(|_| Self::Unusable(inner.to_owned()), Self::Address)
+        Address::parse(without_route(inner)).map_or_else(|_| Self::Unusable(inner.to_owned()), Self::Address)
     }
+}
+
+fn text(argument: &[u8]) -> String {
+    String::from_utf8_lossy(argument).into_owned()
+}
+
+fn without_brackets(path: &str) -> &str {
+    let path = path.trim();
+    path.strip_prefix('<').and_then(|rest| rest.strip_suffix('>')).unwrap_or(path)
+}
+
+/// RFC 5321 section 4.1.1.3 and appendix C: source routes are to be ignored.
+fn without_route(path: &str) -> &str {
+    path.strip_prefix('@').and_then(|route| route.split_once(':')).map_or(path, |(_, mailbox)| mailbox)
 }
 
 /// The path with its angle brackets; it holds whatever the client wrote.
@@ -286,6 +316,23 @@ mod tests {
             ("<a@b@c>", ReversePath::Unusable("a@b@c".into())),
         ] {
             assert_eq!(ReversePath::read(path.as_bytes()), read, "{path}");
+        }
+    }
+
+    #[test]
+    fn recipients() {
+        for (path, read, address) in [
+            ("<bea@example.org>", "bea@example.org", Some("bea@example.org")),
+            ("bea@example.org", "bea@example.org", Some("bea@example.org")),
+            ("<@a.example:bea@example.org>", "@a.example:bea@example.org", Some("bea@example.org")),
+            ("<postmaster>", "postmaster", None),
+        ] {
+            let recipient = Recipient::read([path.as_bytes(), b"NOTIFY=NEVER"].into_iter());
+            assert_eq!(
+                (recipient.path.as_str(), recipient.parameters.as_slice()),
+                (read, &["NOTIFY=NEVER".to_owned()][..])
+            );
+            assert_eq!(recipient.address, address.map(|text| Address::parse(text).unwrap()), "{path}");
         }
     }
 

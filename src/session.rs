@@ -15,7 +15,7 @@ use crate::actions::{self, Modification};
 use crate::directory::{Failure, lookup::Lookup};
 use crate::gather;
 use crate::grant::Mode;
-use crate::message::{Envelope, Header, Message};
+use crate::message::{Envelope, Header, Message, Recipient};
 use crate::policy::{self, Accepted, Answer, Body, Choice, Verdict};
 use crate::reply::{self, Reply};
 use crate::site::Site;
@@ -35,6 +35,9 @@ pub(crate) enum Trouble {
     /// The decision depends on the body, which was not read.
     #[error("the decision needs the body, and bodies are not read")]
     Body,
+    /// The connection was opened before a reload, and was not asked for what the configuration now needs.
+    #[error("the connection was opened under another configuration; the next one will do")]
+    Reloaded,
     /// The program has a fault: a panic.
     #[error("internal error: {0}")]
     Fault(String),
@@ -45,16 +48,48 @@ pub(crate) enum Trouble {
 pub enum Outcome {
     /// Accept it as it is; nothing more of it needs to be seen.
     Accept,
-    /// Go on: at the end of the message, [`Session::modifications`] are due.
+    /// Go on: what is to be done is said at the end of the message.
     Continue,
+    /// Take the message and drop it.
+    Discard,
     /// Refuse or defer it with this reply.
     Refuse(Reply),
+}
+
+/// What the MTA was asked to send when the connection began, besides what every decision needs.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Steps {
+    /// The recipients.
+    pub recipients: bool,
+}
+
+/// What is to be done at the end of a message.
+#[derive(Debug)]
+pub struct End {
+    /// With [`Outcome::Accept`], the modifications are due first.
+    pub outcome: Outcome,
+    /// In the order in which they must be applied; none but with [`Outcome::Accept`].
+    pub modifications: Vec<Modification>,
+    /// The transaction, which stays open until all is said.
+    pub open: Option<Open>,
+}
+
+impl End {
+    /// The message is deferred.
+    pub fn deferred() -> Self {
+        Self::without_change(Outcome::Refuse(reply::temporary()))
+    }
+
+    fn without_change(outcome: Outcome) -> Self {
+        Self { outcome, modifications: Vec::new(), open: None }
+    }
 }
 
 /// A connection.
 pub struct Session<L> {
     site: watch::Receiver<Arc<Site<L>>>,
     transactions: Transactions,
+    steps: Steps,
     transaction: Option<Transaction<L>>,
 }
 
@@ -64,15 +99,24 @@ struct Transaction<L> {
     login: String,
     envelope: Envelope,
     header: Header,
-    /// What is due at the end of the message; none until it was accepted.
-    due: Option<Vec<Modification>>,
-    _open: Open,
+    steps: Steps,
+    stage: Stage,
+    open: Open,
+}
+
+/// How far a message has come.
+enum Stage {
+    /// Nothing is decided: what it claims still arrives.
+    Header,
+    /// It is accepted, with these modifications at its end.
+    Due(Vec<Modification>),
 }
 
 impl<L: Lookup> Session<L> {
     /// A connection that uses whatever configuration holds when a message begins.
-    pub fn new(site: watch::Receiver<Arc<Site<L>>>, transactions: Transactions) -> Self {
-        Self { site, transactions, transaction: None }
+    /// `steps` is what the MTA was asked to send.
+    pub fn new(site: watch::Receiver<Arc<Site<L>>>, transactions: Transactions, steps: Steps) -> Self {
+        Self { site, transactions, steps, transaction: None }
     }
 
     /// MAIL FROM. `login` is the macro `{auth_authen}`. Whatever an earlier message left behind is gone.
@@ -90,9 +134,16 @@ impl<L: Lookup> Session<L> {
             };
         };
         let Some(open) = self.transactions.open() else { return Outcome::Refuse(reply::ending()) };
-        let header = Header::default();
-        self.transaction = Some(Transaction { site, login, envelope, header, due: None, _open: open });
+        let (header, steps, stage) = (Header::default(), self.steps, Stage::Header);
+        self.transaction = Some(Transaction { site, login, envelope, header, steps, stage, open });
         Outcome::Continue
+    }
+
+    /// RCPT TO.
+    pub fn recipient(&mut self, recipient: Recipient) {
+        if let Some(transaction) = &mut self.transaction {
+            transaction.envelope.recipients.push(recipient);
+        }
     }
 
     /// A header field.
@@ -115,11 +166,15 @@ impl<L: Lookup> Session<L> {
         outcome
     }
 
-    /// The end of the message: what must be changed, and the transaction, which stays open until it is dropped. None
-    /// if no message was accepted for change, be it that none was judged: it must be deferred.
-    pub fn modifications(&mut self) -> Option<(Vec<Modification>, impl Drop + use<L>)> {
-        let transaction = self.transaction.take()?;
-        Some((transaction.due?, transaction._open))
+    /// The end of the message: what is to be done with it. A message that was not judged is deferred.
+    /// `queue_id` is the macro `i`.
+    pub async fn end_of_message(&mut self, queue_id: &str) -> End {
+        let _ = queue_id;
+        let Some(Transaction { stage, open, .. }) = self.transaction.take() else { return End::deferred() };
+        match stage {
+            Stage::Header => End::deferred(),
+            Stage::Due(modifications) => End { outcome: Outcome::Accept, modifications, open: Some(open) },
+        }
     }
 
     /// The message is given up.
@@ -133,7 +188,7 @@ impl<L: Lookup> Transaction<L> {
     async fn conclude(&mut self, queue_id: &str) -> Outcome {
         let start = Instant::now();
         let message = Message::new(self.login.clone(), self.envelope.clone(), &self.header);
-        let judged = AssertUnwindSafe(self.site.judge(&message)).catch_unwind().await;
+        let judged = AssertUnwindSafe(self.judge(&message)).catch_unwind().await;
         let judged = judged.unwrap_or_else(|panic| Err(Trouble::Fault(what(&*panic))));
         let mode = self.site.mode_for(&self.login);
         let line = log::Line { queue_id, message: &message, mode, took: start.elapsed() };
@@ -152,13 +207,20 @@ impl<L: Lookup> Transaction<L> {
         carried_out(outcome, mode)
     }
 
+    async fn judge(&self, message: &Message) -> Result<Verdict, Trouble> {
+        if self.site.needs_recipients() && !self.steps.recipients {
+            return Err(Trouble::Reloaded);
+        }
+        self.site.judge(message).await
+    }
+
     fn accept(&mut self, accepted: &Accepted, message: &Message, line: &log::Line<'_>) -> Outcome {
         line.accepted(accepted);
         let modifications = actions::plan(accepted, message);
         if modifications.is_empty() {
             return Outcome::Accept;
         }
-        self.due = Some(modifications);
+        self.stage = Stage::Due(modifications);
         Outcome::Continue
     }
 }

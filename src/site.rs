@@ -47,6 +47,12 @@ impl<L> Site<L> {
         envelope.on_behalf != Return::Keep || envelope.send_as != Return::Keep
     }
 
+    /// Whether anything depends on the recipients of a message.
+    #[expect(clippy::unused_self, reason = "nothing does yet")]
+    pub(crate) fn needs_recipients(&self) -> bool {
+        false
+    }
+
     /// Whether the messages of a login are judged or only watched: its account says, else `policy.mode`.
     pub(crate) fn mode_for(&self, login: &str) -> Mode {
         self.accounts.get(login).and_then(|account| account.mode).unwrap_or(self.mode)

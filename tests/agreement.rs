@@ -26,7 +26,7 @@ use delegation_milter::dn::Dn;
 use delegation_milter::grant::Entry;
 use delegation_milter::message::Envelope;
 use delegation_milter::open::{self, Backend};
-use delegation_milter::session::{Outcome, Session};
+use delegation_milter::session::{Outcome, Session, Steps};
 use delegation_milter::site::Site;
 use delegation_milter::transactions::Transactions;
 use support::TempDir;
@@ -489,12 +489,13 @@ async fn decision<L: Lookup>(
     author: &str,
     sender: &str,
 ) -> (Outcome, String) {
-    let mut session = Session::new(site.clone(), Transactions::default());
+    let mut session = Session::new(site.clone(), Transactions::default(), Steps::default());
     let envelope = Envelope::read([sender.as_bytes(), b"SMTPUTF8"].into_iter());
     assert_eq!(session.mail(Some(login.to_owned()), envelope), Outcome::Continue);
     session.header(b"From", format!(" {author}").as_bytes());
     let outcome = session.end_of_header("4QID").await;
-    let modifications = session.modifications().map(|(modifications, _)| modifications);
+    let end = session.end_of_message("4QID").await;
+    let modifications = (end.outcome, end.modifications);
     (outcome, format!("{modifications:?}"))
 }
 

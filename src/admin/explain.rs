@@ -83,7 +83,7 @@ impl From<Trouble> for ExplainError {
     fn from(trouble: Trouble) -> Self {
         match trouble {
             Trouble::Directory(failure) => failure.into(),
-            Trouble::Body | Trouble::Fault(_) => Self::Trouble(trouble.to_string()),
+            Trouble::Body | Trouble::Reloaded | Trouble::Fault(_) => Self::Trouble(trouble.to_string()),
         }
     }
 }

@@ -96,7 +96,7 @@ fn site(directed: Directed, mode: Mode) -> Site<Found> {
 fn session(site: Site<Found>) -> (Session<Found>, watch::Sender<Arc<Site<Found>>>, Transactions) {
     let (sender, receiver) = watch::channel(Arc::new(site));
     let transactions = Transactions::default();
-    (Session::new(receiver, transactions.clone()), sender, transactions)
+    (Session::new(receiver, transactions.clone(), Steps::default()), sender, transactions)
 }
 
 fn mail(session: &mut Session<Found>, login: Option<&str>) -> Outcome {
@@ -114,6 +114,7 @@ fn code(outcome: &Outcome) -> &str {
     match outcome {
         Outcome::Accept => "accept",
         Outcome::Continue => "continue",
+        Outcome::Discard => "discard",
         Outcome::Refuse(reply) => reply.code,
     }
 }
@@ -144,11 +145,12 @@ async fn verdicts() {
 async fn modifications_are_due_once() {
     let (mut session, _sender, _) = session(site(Directed::Answer, Mode::Enforce));
     assert_eq!(message(&mut session, "anna", "boss@example.org").await, Outcome::Continue);
-    let (modifications, _) = session.modifications().unwrap();
+    let End { outcome, modifications, .. } = session.end_of_message("4QID").await;
+    assert_eq!(outcome, Outcome::Accept);
     assert!(
         matches!(&modifications[..], [Modification::AddSender(body)] if body.as_str() == "<anna@example.org>")
     );
-    assert!(session.modifications().is_none());
+    assert_eq!(code(&session.end_of_message("4QID").await.outcome), "451");
 }
 
 #[tokio::test]
@@ -156,7 +158,7 @@ async fn nothing_of_one_message_reaches_the_next() {
     let (mut session, _sender, _) = session(site(Directed::Answer, Mode::Enforce));
     assert_eq!(message(&mut session, "anna", "boss@example.org").await, Outcome::Continue);
     assert_eq!(code(&message(&mut session, "boss", "anna@example.org").await), "550");
-    assert!(session.modifications().is_none());
+    assert_eq!(code(&session.end_of_message("4QID").await.outcome), "451");
     mail(&mut session, Some("anna"));
     session.header(b"From", b"anna@example.org");
     session.abort();
@@ -181,7 +183,7 @@ async fn a_header_without_a_message_is_deferred() {
     let (mut session, _sender, _) = session(site(Directed::Answer, Mode::Enforce));
     session.header(b"From", b"anna@example.org");
     assert_eq!(code(&session.end_of_header("").await), "451");
-    assert!(session.modifications().is_none());
+    assert_eq!(code(&session.end_of_message("4QID").await.outcome), "451");
 }
 
 #[tokio::test]
@@ -189,7 +191,7 @@ async fn a_message_that_was_not_judged_is_deferred() {
     let (mut session, _sender, _) = session(site(Directed::Answer, Mode::Enforce));
     mail(&mut session, Some("boss"));
     session.header(b"From", b"anna@example.org");
-    assert!(session.modifications().is_none());
+    assert_eq!(code(&session.end_of_message("4QID").await.outcome), "451");
 }
 
 #[tokio::test]
@@ -205,14 +207,14 @@ async fn a_message_keeps_the_configuration_with_which_it_began() {
 #[tokio::test]
 async fn at_the_end_open_messages_finish_and_new_ones_wait() {
     let (mut first, sender, transactions) = session(site(Directed::Answer, Mode::Enforce));
-    let mut second = Session::new(sender.subscribe(), transactions.clone());
+    let mut second = Session::new(sender.subscribe(), transactions.clone(), Steps::default());
     mail(&mut first, Some("anna"));
     transactions.end();
     assert_eq!(code(&mail(&mut second, Some("anna"))), "451");
     assert!(transactions.closed().now_or_never().is_none());
     first.header(b"From", b"boss@example.org");
     assert_eq!(first.end_of_header("").await, Outcome::Continue);
-    let due = first.modifications();
+    let due = first.end_of_message("4QID").await;
     assert!(transactions.closed().now_or_never().is_none());
     drop(due);
     assert!(transactions.closed().now_or_never().is_some());

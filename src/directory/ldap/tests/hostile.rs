@@ -14,7 +14,7 @@ use crate::directory::filter::tests::any_filter;
 use crate::directory::filter::{Comparison, Extensible, Substrings};
 use crate::message::Envelope;
 use crate::open;
-use crate::session::{Outcome, Session};
+use crate::session::{Outcome, Session, Steps};
 use crate::transactions::Transactions;
 
 fn runtime() -> Runtime {
@@ -261,11 +261,11 @@ async fn sender_field(server: &FakeServer) -> String {
     let config = Config::parse(&text, std::path::Path::new("/test.toml")).unwrap();
     let site = open::site(config, None).unwrap();
     let (_sender, receiver) = tokio::sync::watch::channel(Arc::new(site));
-    let mut session = Session::new(receiver, Transactions::default());
+    let mut session = Session::new(receiver, Transactions::default(), Steps::default());
     session.mail(Some("anna".to_owned()), Envelope::read([&b"<anna@example.org>"[..]].into_iter()));
     session.header(b"From", b"boss@example.org");
     assert_eq!(session.end_of_header("4QID").await, Outcome::Continue);
-    let (modifications, _open) = session.modifications().unwrap();
+    let modifications = session.end_of_message("4QID").await.modifications;
     match modifications.as_slice() {
         [Modification::AddSender(body)] => body.as_str().to_owned(),
         other => panic!("{other:?}"),
