@@ -28,6 +28,8 @@ pub enum Modification {
         /// Those of the client's ESMTP parameters that would be lost otherwise.
         parameters: String,
     },
+    /// Replaces the body.
+    ReplaceBody(Vec<u8>),
     /// Adds an envelope recipient.
     AddRecipient {
         /// The forward-path with its angle brackets.
@@ -73,8 +75,9 @@ fn is_one_field(body: &str) -> bool {
     mailbox::unambiguous_lines(body).is_ok_and(|lines| lines == body)
 }
 
-/// The modifications that make the message what was decided; none where nothing must change.
-pub fn plan(accepted: &Accepted, message: &Message) -> Vec<Modification> {
+/// The modifications that make the message what was decided; none where nothing must change. `body` is the body that it
+/// gets, if that is another.
+pub fn plan(accepted: &Accepted, message: &Message, body: Option<Vec<u8>>) -> Vec<Modification> {
     let mut plan = Vec::new();
     let present = message.sender.count;
     match &accepted.sender {
@@ -95,6 +98,7 @@ pub fn plan(accepted: &Accepted, message: &Message) -> Vec<Modification> {
             parameters.filter(|parameter| goes_with_sender(parameter)).collect::<Vec<_>>().join(" ");
         plan.push(Modification::ChangeEnvelope { path: format!("<{address}>"), parameters });
     }
+    plan.extend(body.map(Modification::ReplaceBody));
     plan
 }
 
@@ -152,18 +156,19 @@ mod tests {
             (1, SenderChange::Set(mailbox.clone()), vec![ChangeSender(written())]),
             (3, SenderChange::Set(mailbox), vec![DeleteSender(3), DeleteSender(2), ChangeSender(written())]),
         ] {
-            let accepted = Accepted { authors: vec![], sender: change, envelope: EnvelopeChange::Keep };
-            assert_eq!(plan(&accepted, &message(senders)), expected);
+            let accepted =
+                Accepted { authors: vec![], sender: change, envelope: EnvelopeChange::Keep, sent_by: vec![] };
+            assert_eq!(plan(&accepted, &message(senders), None), expected);
         }
     }
 
     #[test]
     fn the_envelope_keeps_what_belongs_to_its_reports() {
         let envelope = EnvelopeChange::Set(Address::parse("b@x.org").unwrap());
-        let accepted = Accepted { authors: vec![], sender: SenderChange::Keep, envelope };
+        let accepted = Accepted { authors: vec![], sender: SenderChange::Keep, envelope, sent_by: vec![] };
         let expected =
             Modification::ChangeEnvelope { path: "<b@x.org>".into(), parameters: "RET=HDRS Envid=1".into() };
-        assert_eq!(plan(&accepted, &message(0)), [expected]);
+        assert_eq!(plan(&accepted, &message(0), None), [expected]);
     }
 
     proptest::proptest! {

@@ -19,7 +19,7 @@ use crate::directory::lookup::Lookup;
 use crate::listener::Transport;
 use crate::message::{Envelope, Recipient};
 use crate::reply::{self, Reply, printable};
-use crate::session::{End, Outcome, Session, Steps};
+use crate::session::{End, Next, Outcome, Session, Steps};
 use crate::site::{Current, Site};
 use crate::transactions::Transactions;
 
@@ -54,7 +54,7 @@ pub fn callbacks<L: Lookup + 'static>(
         .on_data(|_| Box::pin(async { Status::Continue }))
         .on_header(|context, name, body| Box::pin(async move { header(context, &name, &body) }))
         .on_eoh(|context| Box::pin(end_of_header(context)))
-        .on_body(|context, _| Box::pin(async move { skip_body(context) }))
+        .on_body(|context, chunk| Box::pin(async move { body(context, &chunk) }))
         .on_eom(|context| Box::pin(end_of_message(context)))
         .on_abort(|context| Box::pin(async move { abort(context) }))
 }
@@ -71,7 +71,6 @@ fn negotiate<L: Lookup>(
     let mut wanted = ProtoOpts::NO_CONNECT
         | ProtoOpts::NO_HELO
         | ProtoOpts::NO_UNKNOWN
-        | ProtoOpts::NO_BODY
         | ProtoOpts::NOREPLY_HEADER
         | ProtoOpts::LEADING_SPACE
         | ProtoOpts::SKIP;
@@ -79,9 +78,11 @@ fn negotiate<L: Lookup>(
         // Unanswered steps in a row are what Nagle's algorithm waits for, so not over TCP.
         wanted |= ProtoOpts::NO_DATA | ProtoOpts::NOREPLY_RCPT;
     }
-    let steps = Steps { recipients: site.needs_recipients() };
-    if !steps.recipients {
-        wanted |= ProtoOpts::NO_RCPT;
+    let steps = Steps { recipients: site.needs_recipients(), body: site.needs_bodies() };
+    for (needed, without) in [(steps.recipients, ProtoOpts::NO_RCPT), (steps.body, ProtoOpts::NO_BODY)] {
+        if !needed {
+            wanted |= without;
+        }
     }
     let options = wanted & offered;
     context.requested_opts = options;
@@ -100,8 +101,15 @@ fn needed<L>(site: &Site<L>) -> Actions {
     if !site.may_change() {
         return Actions::empty();
     }
-    let header = Actions::ADD_HEADER | Actions::CHANGE_HEADER;
-    if site.may_change_envelope() { header | Actions::CHANGE_SENDER } else { header }
+    let mut needed = Actions::ADD_HEADER | Actions::CHANGE_HEADER;
+    for (needs, action) in
+        [(site.may_change_envelope(), Actions::CHANGE_SENDER), (site.needs_bodies(), Actions::REPLACE_BODY)]
+    {
+        if needs {
+            needed |= action;
+        }
+    }
+    needed
 }
 
 fn mail<L: Lookup>(context: &mut Context<Connection<L>>, arguments: &[CString]) -> Status {
@@ -141,13 +149,23 @@ fn queue_id(macros: &Macros) -> String {
     macros.get(c"i").map(|id| id.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-/// The body is never needed; one chunk of it comes only if the MTA does not offer to leave it out.
-fn skip_body<L>(context: &Context<Connection<L>>) -> Status
-where
-    L: Lookup,
-{
-    let skips = context.data.as_ref().is_some_and(|connection| connection.options.contains(ProtoOpts::SKIP));
-    if skips { Status::Skip } else { Status::Continue }
+fn body<L: Lookup>(context: &mut Context<Connection<L>>, chunk: &[u8]) -> Status {
+    let queue_id = queue_id(&context.macros);
+    let Some(connection) = &mut context.data else { return Status::Tempfail };
+    let skips = connection.options.contains(ProtoOpts::SKIP);
+    match guarded(&mut connection.session, |session| session.body(chunk, &queue_id)) {
+        Some(Next::More) => Status::Continue,
+        // What the MTA does not let us skip comes and does nothing.
+        Some(Next::Skip) => {
+            if skips {
+                Status::Skip
+            } else {
+                Status::Continue
+            }
+        }
+        Some(Next::End(outcome)) => status(outcome, &mut context.reply),
+        None => status(deferred(), &mut context.reply),
+    }
 }
 
 /// Applies all modifications, or defers the message: Postfix applies none of them then.
@@ -157,7 +175,7 @@ async fn end_of_message<L: Lookup>(context: &mut EomContext<Connection<L>>) -> S
     let space = if connection.options.contains(ProtoOpts::LEADING_SPACE) { " " } else { "" };
     let end = AssertUnwindSafe(connection.session.end_of_message(&queue_id)).catch_unwind().await;
     let end = unless_panicked(end, &mut connection.session);
-    let End { outcome, modifications, open: _open } = end.unwrap_or_else(End::deferred);
+    let End { outcome, modifications, open: _open, room: _room } = end.unwrap_or_else(End::deferred);
     let applied = AssertUnwindSafe(apply_all(&context.actions, &modifications, space)).catch_unwind().await;
     let outcome = match applied {
         Ok(Ok(())) => outcome,
@@ -200,6 +218,7 @@ async fn apply(
         Modification::ChangeEnvelope { path, parameters } => {
             actions.change_sender(path.as_str(), given(parameters)).await
         }
+        Modification::ReplaceBody(body) => actions.replace_body(body).await,
         Modification::AddRecipient { path, parameters } => {
             actions.add_recipient_ext(path.as_str(), given(parameters)).await
         }

@@ -23,6 +23,7 @@ mod later;
 mod listen;
 mod log;
 mod rules;
+mod scheduling;
 mod server;
 mod syntax;
 mod table;
@@ -64,6 +65,8 @@ pub struct Config {
     pub accounts: Accounts,
     /// `denied.contact`: whom a refused person may ask; empty for nobody. Printable ASCII, at most 200 octets.
     pub contact: String,
+    /// `scheduling.max_body`, in octets: longer bodies stay unread.
+    pub max_body: usize,
     /// `[log]`
     pub log: Log,
 }
@@ -122,6 +125,7 @@ impl Config {
             mode: root.table("policy").choice("mode", &accounts::MODES).unwrap_or(Mode::Enforce),
             accounts: accounts::read(root),
             contact: root.table("denied").text("contact", &value::CONTACT).unwrap_or_default(),
+            max_body: scheduling::max_body(&root.table("scheduling")),
             log: log::read(&root.table("log")),
         };
         Some(config)

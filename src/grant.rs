@@ -174,6 +174,11 @@ impl Owners {
         self.0.append(&mut later.0);
     }
 
+    /// Every entry that is known to own any address.
+    pub fn entries(&self) -> impl Iterator<Item = &Arc<Entry>> {
+        self.0.iter().flat_map(|(_, entries)| entries.iter())
+    }
+
     /// What the directory has for `address`; none if it was never asked.
     pub fn get(&self, address: &Address) -> Option<&[Arc<Entry>]> {
         self.0.iter().find(|(asked, _)| asked == address).map(|(_, entries)| entries.as_ref())

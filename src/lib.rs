@@ -5,18 +5,19 @@
 //!
 //! - The core is plain values; it knows neither the milter protocol nor LDAP. [`address`] compares addresses, [`dn`]
 //!   names of entries, [`mailbox`] reads From, [`display`] looks at display text, [`message`] is what a message claims,
-//!   [`grant`] what the directory grants, [`policy`] decides, [`actions`] plans what changes, [`reply`] says it.
-//!   [`mime`] finds the parts of a body, [`calendar`] reads a calendar, [`scheduling`] the calendars of a message.
+//!   [`grant`] what the directory grants, [`policy`] decides, [`actions`] plans what changes, [`reply`] says it. [`mime`]
+//!   finds the parts of a body, [`calendar`] reads and changes iTIP, [`scheduling`] ties the two together.
 //! - [`directory`] is what we ask of the world: a trait, the file and the server that answer it, and the cache before it.
 //! - [`config`] is a configuration that cannot be wrong; [`site`] is one in force; [`open`] wires the two to a directory.
 //! - The milter's edge: [`listener`] accepts connections, [`callbacks`] translates the protocol, [`session`] remembers a
-//!   message and has it judged, [`transactions`] counts what is under way, [`serve()`] runs it all.
+//!   message and has it judged, [`bodies`] and [`transactions`] count what is under way, [`serve()`] runs it all.
 //! - [`admin`] is the administrator's edge.
 #![cfg_attr(test, allow(clippy::too_many_lines, reason = "tables of cases are long"))]
 
 pub mod actions;
 pub mod address;
 pub mod admin;
+pub mod bodies;
 pub mod calendar;
 pub mod callbacks;
 pub mod config;
@@ -25,6 +26,7 @@ pub mod display;
 pub mod dn;
 mod gather;
 pub mod grant;
+mod judge;
 pub mod listener;
 pub mod logging;
 pub mod mailbox;

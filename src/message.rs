@@ -6,6 +6,7 @@ use std::fmt;
 
 use crate::address::Address;
 use crate::mailbox::{self, FieldError, MAX_FIELD, Mailbox};
+use crate::mime;
 
 /// The header fields that a decision needs, collected as they arrive; every instance is counted.
 #[derive(Clone, Debug, Default)]
@@ -13,7 +14,8 @@ pub struct Header {
     from: Field,
     sender: Field,
     resent_from: Field,
-    calendar_possible: bool,
+    content_type: Field,
+    transfer_encoding: Field,
 }
 
 /// One field: its first instance, and how many there are.
@@ -27,16 +29,31 @@ struct Field {
 impl Header {
     /// Takes a field as the milter protocol gives it; fields that no rule asks for are let go at once.
     pub fn add(&mut self, name: &[u8], body: &[u8]) {
+        if let Some(field) = self.field(name) {
+            field.add(body);
+        }
+    }
+
+    fn field(&mut self, name: &[u8]) -> Option<&mut Field> {
         // RFC 5322 section 4.5: obsolete fields have white space before the colon, and readers honour them.
         let name = name.trim_ascii_end();
-        if name.eq_ignore_ascii_case(b"From") {
-            self.from.add(body);
-        } else if name.eq_ignore_ascii_case(b"Sender") {
-            self.sender.add(body);
-        } else if name.eq_ignore_ascii_case(b"Resent-From") {
-            self.resent_from.add(body);
-        } else if name.eq_ignore_ascii_case(b"Content-Type") {
-            self.calendar_possible |= may_hold_calendar(body);
+        let fields = [
+            (&b"From"[..], &mut self.from),
+            (b"Sender", &mut self.sender),
+            (b"Resent-From", &mut self.resent_from),
+            (b"Content-Type", &mut self.content_type),
+            (b"Content-Transfer-Encoding", &mut self.transfer_encoding),
+        ];
+        fields.into_iter().find(|(known, _)| name.eq_ignore_ascii_case(known)).map(|(_, field)| field)
+    }
+
+    /// What the header says of the body (RFC 2045).
+    pub fn mime(&self) -> mime::Fields {
+        let fields = [&self.content_type, &self.transfer_encoding];
+        mime::Fields {
+            content_type: self.content_type.value(),
+            transfer_encoding: self.transfer_encoding.value(),
+            repeated: fields.iter().any(|field| field.count > 1 || field.first.len() > MAX_FIELD),
         }
     }
 }
@@ -48,12 +65,18 @@ impl Field {
             self.first = body.get(..=MAX_FIELD).unwrap_or(body).to_vec();
         }
     }
+
+    fn value(&self) -> Option<Vec<u8>> {
+        (self.count > 0).then(|| self.first.clone())
+    }
 }
 
-/// Whether a body of this type can hold a calendar: it is one, or it has parts (RFC 6047 section 2.4).
-fn may_hold_calendar(content_type: &[u8]) -> bool {
-    let text = content_type.trim_ascii().to_ascii_lowercase();
-    [&b"text/calendar"[..], b"application/ics", b"multipart/"].iter().any(|kind| text.starts_with(kind))
+/// Whether a body of this type can hold a calendar (RFC 6047 section 2.4): it is one, or it has parts. Readers find a type
+/// behind comments and odd spacing too, and which of several fields they go by is theirs to choose.
+fn may_hold_calendar(content_type: &Field) -> bool {
+    let text = content_type.first.to_ascii_lowercase();
+    let names = |kind: &[u8]| text.windows(kind.len()).any(|window| window == kind);
+    content_type.count > 1 || [&b"calendar"[..], b"ics", b"multipart"].iter().any(|kind| names(kind))
 }
 
 /// What a message claims.
@@ -69,6 +92,8 @@ pub struct Message {
     pub sender: SenderField,
     /// The mailboxes of the topmost Resent-From (RFC 5322 section 3.6.6); none without one.
     pub resent_from: Option<Result<Vec<Mailbox>, FieldError>>,
+    /// What the header says of the body.
+    pub mime: mime::Fields,
     /// Whether the body can hold a calendar.
     pub calendar_possible: bool,
 }
@@ -200,7 +225,8 @@ impl Message {
             authors: authors(&header.from),
             sender: sender(&header.sender),
             resent_from: (header.resent_from.count > 0).then(|| mailbox::read(&header.resent_from.first)),
-            calendar_possible: header.calendar_possible,
+            mime: header.mime(),
+            calendar_possible: may_hold_calendar(&header.content_type),
         }
     }
 
@@ -343,6 +369,7 @@ mod tests {
             (" TEXT/Calendar; method=REQUEST", true),
             ("\tmultipart/mixed; boundary=x", true),
             ("application/ics", true),
+            ("(x) multipart/mixed; boundary=x", true),
         ] {
             assert_eq!(message(&[("Content-Type", kind)]).calendar_possible, possible, "{kind}");
         }

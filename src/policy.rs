@@ -8,15 +8,18 @@
 use std::sync::Arc;
 
 use crate::address::{Address, AddressRules};
+use crate::calendar::SentBy;
 use crate::grant::{Entry, Facts, GrantRules, Others, Relation, relation};
 use crate::mailbox::FieldError;
 use crate::message::{FromError, Message};
 
 mod envelope;
+mod scheduling;
 mod sender;
 mod shown;
 
 pub use envelope::EnvelopeChange;
+pub use scheduling::{Body, Question, Reading, SchedulingRules, acting_addresses};
 pub use sender::{SenderChange, SenderMailbox};
 pub use shown::shown_addresses;
 
@@ -41,8 +44,8 @@ pub struct Rules {
     pub local_domains: Vec<String>,
     /// `[envelope]`
     pub envelope: EnvelopeRules,
-    /// `scheduling.enabled`: whether bodies are read for calendars, and the right `schedule` counts.
-    pub scheduling: bool,
+    /// `[scheduling]`
+    pub scheduling: SchedulingRules,
 }
 
 /// Accept or refuse.
@@ -89,26 +92,6 @@ pub enum Return {
 /// for 16,000 of them), and nobody but an attacker writes more than two.
 const MAX_SENDERS: usize = 32;
 
-/// What is known of the body.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub enum Body {
-    /// Nothing yet.
-    Unread,
-    /// It is no scheduling message, or not one of the shapes that the right `schedule` allows.
-    Ordinary,
-    /// A scheduling message (iTIP) in which these addresses act.
-    Scheduling(Vec<Address>),
-}
-
-/// What must be known of the body before the decision can be made or carried out.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Question {
-    /// Authors for whom the submitter may send scheduling mail only: is it that, and do they act in it?
-    pub only_scheduling: Vec<Address>,
-    /// Whether a calendar in it must be marked SENT-BY.
-    pub mark: bool,
-}
-
 /// The answer of [`decide`].
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Answer {
@@ -136,6 +119,8 @@ pub struct Accepted {
     pub sender: SenderChange,
     /// What becomes of the envelope sender.
     pub envelope: EnvelopeChange,
+    /// What becomes of SENT-BY on the properties of these addresses in calendars.
+    pub sent_by: Vec<(Address, SentBy)>,
 }
 
 /// An author of an accepted message.
@@ -208,6 +193,12 @@ pub enum Refusal {
     NeedsSmtpUtf8(Address),
     /// The message needs a Sender, and the submitter has no address.
     NoAddress,
+    /// The verdict depends on the body, which is longer than `scheduling.max_body`.
+    BodyTooLong,
+    /// The actor of a calendar is neither own nor granted (`scheduling.check_own`).
+    NotActor(Address),
+    /// A calendar cannot be read, and so not be checked (`scheduling.check_own`).
+    Calendar(String),
 }
 
 /// Where an address stands.
@@ -226,8 +217,8 @@ pub enum Role {
 pub fn decide(message: &Message, facts: &Facts, rules: &Rules, body: &Body) -> Answer {
     let case = Case { message, facts, rules, body };
     match case.examine() {
-        Ok((_, Some(question))) => Answer::NeedsBody(question),
-        Ok((accepted, None)) => Answer::Decided(Verdict::Accept(accepted)),
+        Ok((_, Some(question))) if *body == Body::Unread => Answer::NeedsBody(question),
+        Ok((accepted, _)) => Answer::Decided(Verdict::Accept(accepted)),
         Err(refusal) => Answer::Decided(Verdict::Refuse(refusal)),
     }
 }
@@ -257,7 +248,10 @@ impl Case<'_> {
         let sender = self.sender(&authors, redirected)?;
         let envelope = self.envelope(&authors)?;
         let question = self.question(&authors);
-        Ok((Accepted { authors, sender, envelope }, question))
+        self.check_length(question.as_ref())?;
+        self.check_actors()?;
+        let sent_by = self.sent_by(&authors, &sender);
+        Ok((Accepted { authors, sender, envelope, sent_by }, question))
     }
 
     fn relation(&self, address: &Address) -> Option<Relation> {
@@ -294,20 +288,6 @@ impl Case<'_> {
         }
     }
 
-    /// Whether the right `schedule` counts here: the message is scheduling mail in which every principal acts, or
-    /// may turn out to be.
-    fn may_schedule(&self, others: &Others) -> bool {
-        let granted = self.rules.scheduling && others.rights.schedule;
-        granted
-            && match self.body {
-                Body::Unread => self.message.calendar_possible,
-                Body::Ordinary => false,
-                Body::Scheduling(actors) => {
-                    others.principals.iter().all(|principal| actors.iter().any(|actor| principal.has(actor)))
-                }
-            }
-    }
-
     /// Whether the submitter may use an address that stands elsewhere than in From: it is own or granted.
     fn may_use(&self, address: &Address) -> bool {
         match self.relation(address) {
@@ -327,32 +307,6 @@ impl Case<'_> {
         }
         let own = mailboxes.iter().all(|mailbox| self.relation(&mailbox.address) == Some(Relation::Own));
         Ok(own && self.rules.redirect == Choice::Accept)
-    }
-
-    /// What must be known of the body: whether the right `schedule` carries, and what to mark SENT-BY.
-    fn question(&self, authors: &[Author]) -> Option<Question> {
-        let asks = self.rules.scheduling && self.message.calendar_possible && *self.body == Body::Unread;
-        if !asks {
-            return None;
-        }
-        let only_scheduling: Vec<_> = self
-            .message
-            .addresses()
-            .into_iter()
-            .filter(|address| self.needs_schedule(address))
-            .cloned()
-            .collect();
-        let mark = authors.iter().any(|author| author.by.principal().is_some());
-        (mark || !only_scheduling.is_empty()).then_some(Question { only_scheduling, mark })
-    }
-
-    fn needs_schedule(&self, address: &Address) -> bool {
-        match self.relation(address) {
-            Some(Relation::Others(Others { rights, .. })) => {
-                rights.schedule && !rights.send_as && !rights.send_on_behalf
-            }
-            Some(Relation::Own | Relation::Unknown) | None => false,
-        }
     }
 }
 

@@ -59,6 +59,18 @@ pub fn refusal(refusal: &Refusal, contact: &str) -> Reply {
             ("550", "5.6.7", format!("<{address}> must be written into the message, which needs SMTPUTF8"))
         }
         Refusal::NoAddress => ("550", "5.7.1", NO_ADDRESS.to_owned()),
+        Refusal::BodyTooLong => ("552", "5.3.4", BODY_TOO_LONG.to_owned()),
+        Refusal::NotActor(address) => {
+            let address = printable(&address.to_string());
+            (
+                "550",
+                "5.7.1",
+                format!("<{address}>: you may not send scheduling mail (a calendar) for this address"),
+            )
+        }
+        Refusal::Calendar(why) => {
+            ("554", "5.6.0", format!("{}; send it as a file of another type", printable(why)))
+        }
     };
     // Who is not allowed may ask to be; what is malformed nobody can allow.
     let ask = status == "5.7.1" && *refusal != Refusal::Misdirecting && !contact.is_empty();
@@ -68,6 +80,9 @@ pub fn refusal(refusal: &Refusal, contact: &str) -> Reply {
 const MISDIRECTING: &str =
     "the display name holds characters that change the direction of text; take them out";
 const NO_ADDRESS: &str = "the message needs a Sender, and the directory has no mail address for you";
+
+const BODY_TOO_LONG: &str =
+    "the message is too long to see whom its calendar is from; send the calendar without other files";
 
 fn not_allowed(role: Role, address: &Address) -> String {
     let place = match role {

@@ -56,7 +56,8 @@ pub async fn serve(path: &Path, config: Config) -> Result<(), ServeError> {
     let transactions = Transactions::default();
     let callbacks = callbacks::callbacks(current, transactions.clone(), socket.transport());
     let acceptor = Acceptor::new(socket, transactions.clone());
-    let reload = Reload { path: path.to_owned(), listen, sender };
+    let reload = Reload { path: path.to_owned(), listen, sender, transactions: transactions.clone() };
+    let counted = transactions.clone();
     let limits = indymilter::Config { max_connections: MAX_CONNECTIONS, ..Default::default() };
     let overdue = overdue(transactions.clone());
     let run = indymilter::run(acceptor, callbacks, limits, until_the_end(signals, reload, transactions));
@@ -64,7 +65,8 @@ pub async fn serve(path: &Path, config: Config) -> Result<(), ServeError> {
         result = run => result?,
         () = overdue => warn!("ending: connections that do not read their reply are closed"),
     }
-    info!("ended");
+    let (messages, bodies) = counted.counts();
+    info!(messages, bodies, "ended");
     Ok(())
 }
 
@@ -131,6 +133,7 @@ struct Reload {
     path: PathBuf,
     listen: Listen,
     sender: watch::Sender<Arc<Site<Answers>>>,
+    transactions: Transactions,
 }
 
 impl Reload {
@@ -139,7 +142,9 @@ impl Reload {
         match self.load() {
             Ok(site) => {
                 self.sender.send_replace(Arc::new(site));
-                info!(config = %self.path.display(), "reloaded");
+                // How many messages with a login there were, and how many bodies had to be read.
+                let (messages, bodies) = self.transactions.counts();
+                info!(config = %self.path.display(), messages, bodies, "reloaded");
             }
             Err(error) => error!("not reloaded, the old configuration stays in force: {error}"),
         }

@@ -4,44 +4,26 @@
 //! The milter protocol stays in [`crate::callbacks`]; here a message begins, its header ends, and an [`Outcome`]
 //! comes back. This is the one place that knows of `mode = "observe"`, and the one that writes the message's log line.
 
-use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use futures_util::FutureExt;
 use tokio::sync::watch;
 
 use crate::actions::{self, Modification};
-use crate::directory::{Failure, lookup::Lookup};
-use crate::gather;
-use crate::grant::Mode;
+use crate::address::Address;
+use crate::bodies::{Held, Room};
+use crate::calendar::SentBy;
+use crate::directory::lookup::Lookup;
+use crate::grant::{Facts, Mode};
+use crate::judge::{Content, Judged, Trouble, unwinding};
 use crate::message::{Envelope, Header, Message, Recipient};
-use crate::policy::{self, Accepted, Answer, Body, Choice, Verdict};
+use crate::policy::{Choice, Verdict};
 use crate::reply::{self, Reply};
+use crate::scheduling::{self, Splice};
 use crate::site::Site;
 use crate::transactions::{Open, Transactions};
 
 mod log;
-
-/// The most that is told of a fault, in octets.
-const MAX_FAULT: usize = 400;
-
-/// Why a message could not be judged. Whatever it is, the client is told [`reply::temporary`]. Its text is fit for a log.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum Trouble {
-    /// The directory gave no answer.
-    #[error(transparent)]
-    Directory(#[from] Failure),
-    /// The decision depends on the body, which was not read.
-    #[error("the decision needs the body, and bodies are not read")]
-    Body,
-    /// The connection was opened before a reload, and was not asked for what the configuration now needs.
-    #[error("the connection was opened under another configuration; the next one will do")]
-    Reloaded,
-    /// The program has a fault: a panic.
-    #[error("internal error: {0}")]
-    Fault(String),
-}
 
 /// What is to be done with the message.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -61,6 +43,19 @@ pub enum Outcome {
 pub struct Steps {
     /// The recipients.
     pub recipients: bool,
+    /// The body.
+    pub body: bool,
+}
+
+/// What is to be done after a piece of the body.
+#[derive(Clone, Debug, Eq, PartialEq)]
+pub enum Next {
+    /// The rest of the body is needed.
+    More,
+    /// Nothing more of the body is needed.
+    Skip,
+    /// The message is done with.
+    End(Outcome),
 }
 
 /// What is to be done at the end of a message.
@@ -72,6 +67,8 @@ pub struct End {
     pub modifications: Vec<Modification>,
     /// The transaction, which stays open until all is said.
     pub open: Option<Open>,
+    /// The room that the body takes, and with it what replaces it.
+    pub room: Option<Room>,
 }
 
 impl End {
@@ -81,7 +78,7 @@ impl End {
     }
 
     fn without_change(outcome: Outcome) -> Self {
-        Self { outcome, modifications: Vec::new(), open: None }
+        Self { outcome, modifications: Vec::new(), open: None, room: None }
     }
 }
 
@@ -108,8 +105,20 @@ struct Transaction<L> {
 enum Stage {
     /// Nothing is decided: what it claims still arrives.
     Header,
+    /// The body arrives, on which the verdict depends.
+    Body(Box<Pending>),
     /// It is accepted, with these modifications at its end.
     Due(Vec<Modification>),
+}
+
+/// A message that waits for its body.
+struct Pending {
+    message: Message,
+    facts: Facts,
+    /// None once it is too long.
+    body: Option<Held>,
+    /// How long it took so far.
+    took: Duration,
 }
 
 impl<L: Lookup> Session<L> {
@@ -129,7 +138,7 @@ impl<L: Lookup> Session<L> {
                 Choice::Refuse => {
                     let reply = reply::unauthenticated();
                     log::unauthenticated(&envelope, &reply, site.mode);
-                    carried_out(Outcome::Refuse(reply), site.mode)
+                    carried_out(Conclusion::without_change(Outcome::Refuse(reply)), site.mode).outcome
                 }
             };
         };
@@ -159,21 +168,29 @@ impl<L: Lookup> Session<L> {
             // The MTA sent no MAIL, or went on after we had accepted: nothing is known of the message.
             return Outcome::Refuse(reply::temporary());
         };
-        let outcome = transaction.conclude(queue_id).await;
+        let outcome = transaction.end_of_header(queue_id).await;
         if outcome != Outcome::Continue {
             self.transaction = None;
         }
         outcome
     }
 
-    /// The end of the message: what is to be done with it. A message that was not judged is deferred.
-    /// `queue_id` is the macro `i`.
+    /// A piece of the body. `queue_id` is the macro `i`.
+    pub fn body(&mut self, chunk: &[u8], queue_id: &str) -> Next {
+        let Some(transaction) = &mut self.transaction else { return Next::Skip };
+        let next = transaction.body(chunk, queue_id);
+        if matches!(next, Next::End(_)) {
+            self.transaction = None;
+        }
+        next
+    }
+
+    /// The end of the message: what is to be done with it. A message that was not judged is deferred. `queue_id` is the
+    /// macro `i`.
     pub async fn end_of_message(&mut self, queue_id: &str) -> End {
-        let _ = queue_id;
-        let Some(Transaction { stage, open, .. }) = self.transaction.take() else { return End::deferred() };
-        match stage {
-            Stage::Header => End::deferred(),
-            Stage::Due(modifications) => End { outcome: Outcome::Accept, modifications, open: Some(open) },
+        match self.transaction.take() {
+            Some(transaction) => transaction.end(queue_id).await,
+            None => End::deferred(),
         }
     }
 
@@ -184,71 +201,165 @@ impl<L: Lookup> Session<L> {
 }
 
 impl<L: Lookup> Transaction<L> {
-    /// Judges the message, writes its log line, and says what is to be done.
-    async fn conclude(&mut self, queue_id: &str) -> Outcome {
+    /// Judges the message as far as its header tells, and says what is to be done.
+    async fn end_of_header(&mut self, queue_id: &str) -> Outcome {
         let start = Instant::now();
         let message = Message::new(self.login.clone(), self.envelope.clone(), &self.header);
-        let judged = AssertUnwindSafe(self.judge(&message)).catch_unwind().await;
-        let judged = judged.unwrap_or_else(|panic| Err(Trouble::Fault(what(&*panic))));
-        let mode = self.site.mode_for(&self.login);
-        let line = log::Line { queue_id, message: &message, mode, took: start.elapsed() };
-        let outcome = match &judged {
-            Ok(Verdict::Accept(accepted)) => self.accept(accepted, &message, &line),
-            Ok(Verdict::Refuse(refusal)) => {
-                let reply = reply::refusal(refusal, &self.site.contact);
-                line.refused(&reply);
-                Outcome::Refuse(reply)
+        let judged = unwinding(self.examine(&message)).await;
+        let took = start.elapsed();
+        let verdict = match judged {
+            Ok(Judged::NeedsBody(facts)) => {
+                let body = Some(self.open.bodies().begin());
+                self.stage = Stage::Body(Box::new(Pending { message, facts, body, took }));
+                return Outcome::Continue;
             }
-            Err(trouble) => {
-                line.deferred(trouble);
-                Outcome::Refuse(reply::temporary())
-            }
+            Ok(Judged::Verdict(verdict)) => Ok(verdict),
+            Err(trouble) => Err(trouble),
         };
-        carried_out(outcome, mode)
-    }
-
-    async fn judge(&self, message: &Message) -> Result<Verdict, Trouble> {
-        if self.site.needs_recipients() && !self.steps.recipients {
-            return Err(Trouble::Reloaded);
-        }
-        self.site.judge(message).await
-    }
-
-    fn accept(&mut self, accepted: &Accepted, message: &Message, line: &log::Line<'_>) -> Outcome {
-        line.accepted(accepted);
-        let modifications = actions::plan(accepted, message);
+        let case = Case { message: &message, content: None, queue_id, took };
+        let Conclusion { outcome, modifications } = self.conclude(&verdict, &case);
         if modifications.is_empty() {
-            return Outcome::Accept;
+            return outcome;
         }
         self.stage = Stage::Due(modifications);
         Outcome::Continue
     }
+
+    async fn examine(&self, message: &Message) -> Result<Judged, Trouble> {
+        let judged = self.site.judge(message).await?;
+        let needs_body = matches!(judged, Judged::NeedsBody(_));
+        let lacks_recipients = self.site.needs_recipients() && !self.steps.recipients;
+        if needs_body && !self.steps.body || lacks_recipients {
+            return Err(Trouble::Reloaded);
+        }
+        Ok(judged)
+    }
+
+    fn body(&mut self, chunk: &[u8], queue_id: &str) -> Next {
+        let Stage::Body(pending) = &mut self.stage else { return Next::Skip };
+        let Some(held) = &mut pending.body else { return Next::Skip };
+        if held.octets().len() + chunk.len() > self.site.max_body {
+            pending.body = None;
+            return Next::Skip;
+        }
+        let Err(full) = held.push(chunk) else { return Next::More };
+        let took = pending.took;
+        let Stage::Body(pending) = std::mem::replace(&mut self.stage, Stage::Header) else {
+            return Next::Skip;
+        };
+        let case = Case { message: &pending.message, content: None, queue_id, took };
+        Next::End(self.conclude(&Err(full.into()), &case).outcome)
+    }
+
+    async fn end(mut self, queue_id: &str) -> End {
+        match std::mem::replace(&mut self.stage, Stage::Header) {
+            Stage::Header => End::deferred(),
+            Stage::Due(modifications) => {
+                End { outcome: Outcome::Accept, modifications, open: Some(self.open), room: None }
+            }
+            Stage::Body(pending) => self.end_with_body(*pending, queue_id).await,
+        }
+    }
+
+    /// Judges the message with all that is known of it.
+    async fn end_with_body(self, pending: Pending, queue_id: &str) -> End {
+        let start = Instant::now();
+        let Pending { message, facts, body, took } = pending;
+        let (octets, room) = body.map(Held::into_parts).unzip();
+        let content = match octets {
+            Some(octets) => Content::read(message.mime.clone(), octets).await,
+            None => Ok(Content::TooLong),
+        };
+        let verdict = match &content {
+            Ok(content) => unwinding(self.site.judge_with_body(&message, facts, content)).await,
+            Err(trouble) => Err(Trouble::Fault(trouble.to_string())),
+        };
+        let case = Case {
+            message: &message,
+            content: content.as_ref().ok(),
+            queue_id,
+            took: took + start.elapsed(),
+        };
+        let Conclusion { outcome, modifications } = self.conclude(&verdict, &case);
+        End { outcome, modifications, open: Some(self.open), room }
+    }
+
+    /// Writes the message's log line, and says what is to be done.
+    fn conclude(&self, verdict: &Result<Verdict, Trouble>, case: &Case<'_>) -> Conclusion {
+        let mode = self.site.mode_for(&self.login);
+        let line = log::Line { case, mode };
+        let conclusion = match verdict {
+            Ok(Verdict::Accept(accepted)) => {
+                let splices = case.splices(&accepted.sent_by);
+                line.accepted(accepted, splices.len());
+                let body = case.spliced(&splices);
+                Conclusion {
+                    outcome: Outcome::Accept,
+                    modifications: actions::plan(accepted, case.message, body),
+                }
+            }
+            Ok(Verdict::Refuse(refusal)) => {
+                let reply = reply::refusal(refusal, &self.site.contact);
+                line.refused(&reply);
+                Conclusion::without_change(Outcome::Refuse(reply))
+            }
+            Err(trouble) => {
+                line.deferred(trouble);
+                Conclusion::without_change(Outcome::Refuse(reply::temporary()))
+            }
+        };
+        carried_out(conclusion, mode)
+    }
 }
 
-impl<L: Lookup> Site<L> {
-    /// The verdict on a message.
-    pub(crate) async fn judge(&self, message: &Message) -> Result<Verdict, Trouble> {
-        let facts = gather::facts(self, message).await?;
-        match policy::decide(message, &facts, &self.rules, &Body::Unread) {
-            Answer::Decided(verdict) => Ok(verdict),
-            Answer::NeedsBody(_) => Err(Trouble::Body),
+/// What becomes of a message.
+struct Conclusion {
+    outcome: Outcome,
+    /// None but with [`Outcome::Accept`].
+    modifications: Vec<Modification>,
+}
+
+impl Conclusion {
+    fn without_change(outcome: Outcome) -> Self {
+        Self { outcome, modifications: Vec::new() }
+    }
+}
+
+/// A message with all that is known of it when it is concluded.
+struct Case<'a> {
+    message: &'a Message,
+    /// None if the body was not needed.
+    content: Option<&'a Content>,
+    queue_id: &'a str,
+    took: Duration,
+}
+
+impl Case<'_> {
+    /// What to replace in the body, so that calendars have these SENT-BY.
+    fn splices(&self, sent_by: &[(Address, SentBy)]) -> Vec<Splice> {
+        match self.content {
+            Some(Content::Read(octets, scheduling)) => scheduling.mark(octets, sent_by),
+            Some(Content::TooLong) | None => Vec::new(),
+        }
+    }
+
+    /// The body with its replacements; none if there are none.
+    fn spliced(&self, splices: &[Splice]) -> Option<Vec<u8>> {
+        match self.content {
+            Some(Content::Read(octets, _)) if !splices.is_empty() => {
+                Some(scheduling::spliced(octets, splices))
+            }
+            Some(Content::Read(..) | Content::TooLong) | None => None,
         }
     }
 }
 
-/// What becomes of an outcome: with `mode = "observe"` it is only logged, and the message passes unchanged.
-fn carried_out(outcome: Outcome, mode: Mode) -> Outcome {
+/// What becomes of a conclusion: with `mode = "observe"` it is only logged, and the message passes unchanged.
+fn carried_out(conclusion: Conclusion, mode: Mode) -> Conclusion {
     match mode {
-        Mode::Enforce => outcome,
-        Mode::Observe => Outcome::Accept,
+        Mode::Enforce => conclusion,
+        Mode::Observe => Conclusion::without_change(Outcome::Accept),
     }
-}
-
-/// What a panic said.
-fn what(panic: &(dyn std::any::Any + Send)) -> String {
-    let text =
-        panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
-    reply::printable_within(text.unwrap_or("no reason given"), MAX_FAULT)
 }
 
 #[cfg(test)]

@@ -21,6 +21,8 @@ pub struct Site<L> {
     pub unauthenticated: Choice,
     /// `denied.contact`; empty for nobody.
     pub contact: String,
+    /// `scheduling.max_body`, in octets.
+    pub max_body: usize,
 }
 
 impl<L> Site<L> {
@@ -33,6 +35,7 @@ impl<L> Site<L> {
             mode: config.mode,
             unauthenticated: config.unauthenticated,
             contact: config.contact,
+            max_body: config.max_body,
         }
     }
 
@@ -51,6 +54,11 @@ impl<L> Site<L> {
     #[expect(clippy::unused_self, reason = "nothing does yet")]
     pub(crate) fn needs_recipients(&self) -> bool {
         false
+    }
+
+    /// Whether a body may be needed.
+    pub(crate) fn needs_bodies(&self) -> bool {
+        self.rules.scheduling.enabled
     }
 
     /// Whether the messages of a login are judged or only watched: its account says, else `policy.mode`.

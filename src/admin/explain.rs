@@ -10,17 +10,18 @@ use std::path::{Path, PathBuf};
 use serde::Serialize;
 
 use crate::address::{Address, AddressError};
+use crate::calendar::SentBy;
 use crate::config::Config;
 use crate::directory::lookup::Resolver;
 use crate::directory::{Directory, Failure};
 use crate::gather;
 use crate::grant::{self, Entry, Facts, Relation, Rights};
+use crate::judge::{Content, Judged, Trouble};
 use crate::mailbox::Mailbox;
 use crate::message::{Message, ReversePath};
 use crate::open::{self, OpenError};
 use crate::policy::{Accepted, EnvelopeChange, SenderChange, Verdict};
 use crate::reply;
-use crate::session::Trouble;
 use crate::site::Site;
 
 mod path;
@@ -83,7 +84,7 @@ impl From<Trouble> for ExplainError {
     fn from(trouble: Trouble) -> Self {
         match trouble {
             Trouble::Directory(failure) => failure.into(),
-            Trouble::Body | Trouble::Reloaded | Trouble::Fault(_) => Self::Trouble(trouble.to_string()),
+            Trouble::Full(_) | Trouble::Reloaded | Trouble::Fault(_) => Self::Trouble(trouble.to_string()),
         }
     }
 }
@@ -111,6 +112,9 @@ pub struct Explanation {
     /// The envelope sender that the message gets in place of its own, where it is replaced.
     #[serde(skip_serializing_if = "Option::is_none")]
     envelope: Option<String>,
+    /// What becomes of the calendars in the message.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    calendar: Vec<String>,
     /// What the client is told; absent if allowed.
     #[serde(skip_serializing_if = "Option::is_none")]
     reply: Option<String>,
@@ -194,13 +198,42 @@ pub async fn explain(config: Config, login: &str, question: &Question) -> Result
     // One by one, so that the path to each group is known.
     let submitter = gather::submitter(&site, login, site.lookup.person_asking(login, 1).await?);
     let message = submission.message(&submitter);
-    let verdict = site.judge(&message).await?;
+    let (verdict, content) = judged(&site, &message, submission.into_body()).await?;
     let owners = message.addresses().into_iter().cloned().collect();
     let owners = gather::owners(&site.lookup, owners).await?;
     let facts = Facts { submitter, owners };
     let explainer = Explainer::new(&site, &facts.submitter).await?;
     let case = Case { site: &site, message: &message, facts: &facts, explainer };
-    case.explain(address.as_ref(), &verdict).await
+    let explanation = case.explain(address.as_ref(), &verdict).await?;
+    Ok(Explanation { calendar: calendar(&verdict, content.as_ref()), ..explanation })
+}
+
+/// The verdict, and the body if it mattered.
+async fn judged<D: Directory>(
+    site: &Site<Resolver<D>>,
+    message: &Message,
+    body: Vec<u8>,
+) -> Result<(Verdict, Option<Content>), ExplainError> {
+    let facts = match site.judge(message).await? {
+        Judged::Verdict(verdict) => return Ok((verdict, None)),
+        Judged::NeedsBody(facts) => facts,
+    };
+    let content = match body.len() > site.max_body {
+        true => Content::TooLong,
+        false => Content::read(message.mime.clone(), body).await?,
+    };
+    let verdict = site.judge_with_body(message, facts, &content).await?;
+    Ok((verdict, Some(content)))
+}
+
+/// What becomes of the calendars in the message.
+fn calendar(verdict: &Verdict, content: Option<&Content>) -> Vec<String> {
+    let Verdict::Accept(accepted) = verdict else { return Vec::new() };
+    let changes = accepted.sent_by.iter().map(|(address, change)| match change {
+        SentBy::Set(delegate) => format!("SENT-BY <{}> for <{}>", printable(delegate), printable(address)),
+        SentBy::Remove => format!("no SENT-BY for <{}>", printable(address)),
+    });
+    changes.chain(content.into_iter().flat_map(Content::notes)).collect()
 }
 
 /// The message that is judged, and the address if it is about one.
@@ -254,6 +287,7 @@ impl<D: Directory> Case<'_, D> {
             allowed: accepted.is_some(),
             sender: accepted.and_then(|accepted| sender(&accepted.sender)),
             envelope: accepted.and_then(|accepted| envelope(&accepted.envelope)),
+            calendar: Vec::new(),
             reply,
             submitter: self.explainer.known(),
             groups: self.explainer.groups().await?,

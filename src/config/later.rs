@@ -3,12 +3,11 @@
 
 use super::fault::Fault;
 use super::table::Table;
-use super::value::{BODY_SIZE, COPY_ADDRESS, HOST_PORT};
+use super::value::{COPY_ADDRESS, HOST_PORT};
 
 pub(super) fn check(root: &Table<'_>) {
     on_behalf_display(&root.table("policy"));
     denied(&root.table("denied"));
-    scheduling(&root.table("scheduling"));
     sent_copy(&root.table("sent_copy"));
     metrics(&root.table("metrics"));
 }
@@ -29,15 +28,6 @@ fn denied(table: &Table<'_>) {
     if relay {
         not_yet(table, "relay", "bounces are", "remove it");
     }
-}
-
-fn scheduling(table: &Table<'_>) {
-    for key in ["enabled", "check_own"] {
-        if table.flag(key) == Some(true) {
-            not_yet(table, key, "scheduling is", "allowed is false");
-        }
-    }
-    table.text("max_body", &BODY_SIZE);
 }
 
 fn sent_copy(table: &Table<'_>) {

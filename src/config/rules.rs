@@ -39,8 +39,7 @@ pub(super) fn read(root: &Table<'_>, directory: Option<&DirectoryConfig>) -> Rul
         display_name_address: choice("display_name_address"),
         local_domains: policy.list("local_domains", &DOMAIN).unwrap_or_default(),
         envelope: envelope(&root.table("envelope")),
-        // Bodies are not read in this version; `later` refuses a configuration that asks for it.
-        scheduling: false,
+        scheduling: super::scheduling::read(&root.table("scheduling")),
     }
 }
 

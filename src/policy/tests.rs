@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::address::Pattern;
+use crate::calendar::{Component, Method, Party};
 use crate::dn::Dn;
 use crate::grant::{Account, Context, DecidedBy, Delegate, Grant, Membership, Owners, Right, Submitter};
 use crate::message::{Envelope, Header};
@@ -69,7 +70,7 @@ pub(crate) fn rules() -> Rules {
         display_name_address: Choice::Refuse,
         local_domains: vec![],
         envelope: EnvelopeRules { check: true, on_behalf: Return::Keep, send_as: Return::Principal },
-        scheduling: false,
+        scheduling: SchedulingRules { enabled: false, check_own: false },
     }
 }
 
@@ -107,13 +108,20 @@ impl Scene {
         let message = Message::new(self.submitter.login.clone(), Envelope::read(arguments), &fields);
         let mut asked: Vec<Address> = message.addresses().into_iter().cloned().collect();
         asked.extend(shown_addresses(&message, &self.submitter, &self.rules));
+        let mut facts = Facts { submitter: self.submitter.clone(), owners: self.owners(asked) };
+        let acting = acting_addresses(&facts, &self.rules, &self.body);
+        facts.owners.append(self.owners(acting));
+        decide(&message, &facts, &self.rules, &self.body)
+    }
+
+    fn owners(&self, addresses: Vec<Address>) -> Owners {
         let mut owners = Owners::default();
-        for address in asked {
+        for address in addresses {
             let forms = self.rules.addresses.candidates(&address);
             let holds = |entry: &Entry| forms.iter().any(|form| entry.has(form));
             owners.insert(address, company().into_iter().filter(holds).map(Arc::new).collect());
         }
-        decide(&message, &Facts { submitter: self.submitter.clone(), owners }, &self.rules, &self.body)
+        owners
     }
 
     /// The answer in the words of the tables: what by, then the Sender, then the envelope.
@@ -513,42 +521,238 @@ fn unknown_logins() {
     assert_eq!(accepted.says("From: x@foreign.example", ""), "NotAllowed(Author, <x@foreign.example>)");
 }
 
-#[test]
-fn scheduling() {
-    let scene = |body| {
-        Scene::with(|scene| {
-            scene.rules.scheduling = true;
-            scene.body = body;
-        })
+/// A calendar component: its method, ORGANIZER and ATTENDEEs, each an address or `address by delegate`.
+fn component(method: Method, organizer: &str, attendees: &[&str]) -> Component {
+    let party = |text: &str| {
+        let (who, delegate) = text.split_once(" by ").unwrap_or((text, ""));
+        let sent_by = (!delegate.is_empty()).then(|| Address::parse(delegate).ok()).into_iter().collect();
+        Party { address: Address::parse(who).ok(), sent_by }
     };
-    let calendar =
-        |from: &str| format!("From: {from}@example.org\nContent-Type: text/calendar; method=REQUEST");
+    let organizers = if organizer.is_empty() { vec![] } else { vec![party(organizer)] };
+    Component { method, organizers, attendees: attendees.iter().map(|text| party(text)).collect() }
+}
+
+fn invitation(components: &[Component]) -> Body {
+    Body::Read(Reading { is_invitation: true, components: components.to_vec(), unread: None })
+}
+
+fn scheduling_scene(check_own: bool, body: Body) -> Scene {
+    Scene::with(|scene| {
+        scene.rules.scheduling = SchedulingRules { enabled: true, check_own };
+        scene.body = body;
+    })
+}
+
+fn calendar(from: &str) -> String {
+    format!("From: {from}@example.org\nContent-Type: text/calendar; method=REQUEST")
+}
+
+const FOREIGN: &str = "x@foreign.example";
+
+#[test]
+fn what_the_body_decides() {
     let plain = |from: &str| format!("From: {from}@example.org\nContent-Type: text/plain");
-    for (body, header, expected) in [
-        (Body::Unread, calendar("anna"), "own; keep"),
-        (Body::Unread, calendar("behalf"), "body [] true"),
-        (Body::Unread, calendar("as"), "body [] true"),
-        (Body::Unread, calendar("cal"), "body [<cal@example.org>] true"),
-        (Body::Unread, calendar("none"), "NotAllowed(Author, <none@example.org>)"),
-        (Body::Unread, plain("behalf"), "on-behalf; anna <anna@example.org>"),
-        (Body::Unread, plain("cal"), "NotAllowed(Author, <cal@example.org>)"),
-        (Body::Ordinary, calendar("cal"), "NotAllowed(Author, <cal@example.org>)"),
+    for (header, unread, too_long) in [
+        (calendar("anna"), "own; keep", "own; keep"),
+        (calendar("behalf"), "body [] true", "on-behalf; anna <anna@example.org>"),
+        (calendar("as"), "body [] true", "send-as; keep; as@example.org"),
+        (calendar("cal"), "body [<cal@example.org>] true", "BodyTooLong"),
         (
-            Body::Scheduling(vec![address("cal@example.org")]),
-            calendar("cal"),
-            "on-behalf; anna <anna@example.org>",
+            calendar("none"),
+            "NotAllowed(Author, <none@example.org>)",
+            "NotAllowed(Author, <none@example.org>)",
         ),
-        (
-            Body::Scheduling(vec![address("none@example.org")]),
-            calendar("cal"),
-            "NotAllowed(Author, <cal@example.org>)",
-        ),
+        (plain("behalf"), "on-behalf; anna <anna@example.org>", "on-behalf; anna <anna@example.org>"),
+        (plain("cal"), "NotAllowed(Author, <cal@example.org>)", "NotAllowed(Author, <cal@example.org>)"),
     ] {
-        assert_eq!(scene(body).says(&header, ""), expected, "{header}");
+        assert_eq!(
+            scheduling_scene(false, Body::Unread).says(&header, "anna@example.org"),
+            unread,
+            "{header}"
+        );
+        assert_eq!(
+            scheduling_scene(false, Body::TooLong).says(&header, "anna@example.org"),
+            too_long,
+            "{header}"
+        );
     }
-    let granted_only = scene(Body::Unread);
-    let header = calendar("anna");
-    assert_eq!(granted_only.says(&header, "cal@example.org"), "body [<cal@example.org>] false");
+    let granted_only = scheduling_scene(false, Body::Unread);
+    assert_eq!(granted_only.says(&calendar("anna"), "cal@example.org"), "body [<cal@example.org>] false");
+    let checked = |body| scheduling_scene(true, body).says(&calendar("anna"), "");
+    assert_eq!(
+        (checked(Body::Unread), checked(Body::TooLong)),
+        ("body [] false".into(), "BodyTooLong".into())
+    );
+    assert_eq!(scheduling_scene(true, Body::Unread).says(&plain("anna"), ""), "own; keep");
+}
+
+#[test]
+fn the_right_schedule() {
+    use Method::*;
+    let cal = "cal@example.org";
+    let two = |second| vec![component(Request, cal, &[FOREIGN]), second];
+    for (components, allowed) in [
+        (vec![component(Request, cal, &[FOREIGN])], true),
+        (vec![component(Publish, cal, &[])], true),
+        (vec![component(Cancel, "CAL@EXAMPLE.ORG", &[])], true),
+        (vec![component(Add, "cal+work@example.org", &[])], true),
+        (vec![component(Reply, FOREIGN, &[cal])], true),
+        (vec![component(Refresh, FOREIGN, &[cal])], true),
+        (vec![component(Counter, FOREIGN, &[cal, "y@foreign.example"])], true),
+        (two(component(Request, cal, &[])), true),
+        (two(component(Request, "none@example.org", &[])), false),
+        (two(component(Request, "", &[])), false),
+        (vec![], false),
+        (vec![component(Other, cal, &[cal])], false),
+        (vec![component(Request, "none@example.org", &[cal])], false),
+        (vec![component(Request, "anna@example.org", &[cal])], false),
+        (vec![component(Reply, cal, &[FOREIGN])], false),
+        (vec![component(Reply, cal, &[])], false),
+        (vec![component(Reply, FOREIGN, &[cal, "none@example.org"])], false),
+        (vec![component(Refresh, FOREIGN, &[cal, cal])], false),
+        (vec![component(Counter, cal, &[FOREIGN])], false),
+        (vec![component(Request, "mailto", &[cal])], false),
+    ] {
+        let expected = if allowed {
+            "on-behalf; anna <anna@example.org>"
+        } else {
+            "NotAllowed(Author, <cal@example.org>)"
+        };
+        let body = invitation(&components);
+        assert_eq!(
+            scheduling_scene(false, body.clone()).says(&calendar("cal"), "anna@example.org"),
+            expected,
+            "{components:?}"
+        );
+        // In the envelope it counts for the same messages.
+        let own = scheduling_scene(false, body).says(&calendar("anna"), cal);
+        assert_eq!(own == "own; keep", allowed, "{own}");
+        let other = Body::Read(Reading { is_invitation: false, components, unread: None });
+        assert_eq!(
+            scheduling_scene(false, other).says(&calendar("cal"), ""),
+            "NotAllowed(Author, <cal@example.org>)"
+        );
+    }
+    let mut disabled = scheduling_scene(false, invitation(&[component(Request, cal, &[])]));
+    disabled.rules.scheduling.enabled = false;
+    assert_eq!(disabled.says(&calendar("cal"), ""), "NotAllowed(Author, <cal@example.org>)");
+}
+
+#[test]
+fn whose_properties_are_marked() {
+    use Method::*;
+    let anna = "SENT-BY anna@example.org";
+    for (from, components, marks) in [
+        (
+            "behalf",
+            vec![component(Request, "behalf@example.org", &[FOREIGN, "behalf@example.org"])],
+            format!("behalf@example.org {anna}"),
+        ),
+        (
+            "behalf",
+            vec![component(Request, "behalf+x@example.org", &[])],
+            format!("behalf+x@example.org {anna}"),
+        ),
+        ("behalf", vec![component(Request, FOREIGN, &[FOREIGN])], String::new()),
+        ("behalf", vec![component(Request, "none@example.org", &["anna@example.org"])], String::new()),
+        (
+            "as",
+            vec![component(Request, "as@example.org by anna@example.org", &[])],
+            "as@example.org removed".into(),
+        ),
+        ("cal", vec![component(Reply, FOREIGN, &["cal@example.org"])], format!("cal@example.org {anna}")),
+        ("anna", vec![component(Request, "anna@example.org by anna@example.org", &[])], String::new()),
+    ] {
+        let scene = scheduling_scene(false, invitation(&components));
+        let Answer::Decided(Verdict::Accept(accepted)) = scene.answer(&calendar(from), "") else {
+            panic!("{from}")
+        };
+        let said: Vec<_> = accepted
+            .sent_by
+            .iter()
+            .map(|(address, change)| match change {
+                SentBy::Set(delegate) => format!("{address} SENT-BY {delegate}"),
+                SentBy::Remove => format!("{address} removed"),
+            })
+            .collect();
+        assert_eq!(said.join(", "), marks, "{from}");
+    }
+}
+
+#[test]
+fn sent_by_names_the_sender_that_recipients_see() {
+    let body = || invitation(&[component(Method::Request, "behalf@example.org", &[])]);
+    for (sender, expected) in [
+        ("", "anna@example.org"),
+        ("\nSender: a.adams@example.org", "a.adams@example.org"),
+        ("\nSender: none@example.org", "anna@example.org"),
+        ("\nSender: anna <anna@example.org>", "anna@example.org"),
+    ] {
+        let header = format!("{}{sender}", calendar("behalf"));
+        let Answer::Decided(Verdict::Accept(accepted)) = scheduling_scene(false, body()).answer(&header, "")
+        else {
+            panic!("{header}")
+        };
+        assert_eq!(
+            accepted.sent_by,
+            [(address("behalf@example.org"), SentBy::Set(address(expected)))],
+            "{header}"
+        );
+    }
+}
+
+#[test]
+fn checked_actors() {
+    use Method::*;
+    let (none, refused) = ("none@example.org", "NotActor(<none@example.org>)");
+    for (components, expected) in [
+        (vec![component(Request, none, &[])], "own; keep"),
+        (vec![component(Publish, none, &[])], "own; keep"),
+        (vec![component(Request, "none@example.org by anna@example.org", &[])], refused),
+        (vec![component(Request, "none@example.org by x@foreign.example", &[])], "own; keep"),
+        (
+            vec![component(Publish, "x@foreign.example by anna+a@example.org", &[])],
+            "NotActor(<x@foreign.example>)",
+        ),
+        (vec![component(Cancel, none, &[])], refused),
+        (vec![component(Add, none, &[])], refused),
+        (vec![component(DeclineCounter, none, &[])], refused),
+        (vec![component(Cancel, FOREIGN, &[])], "own; keep"),
+        (vec![component(Cancel, "anna@example.org", &[none])], "own; keep"),
+        (vec![component(Cancel, "behalf@example.org", &[])], "own; keep"),
+        (vec![component(Request, "behalf@example.org by anna@example.org", &[])], "own; keep"),
+        (vec![component(Reply, FOREIGN, &[none])], refused),
+        (vec![component(Reply, none, &["anna@example.org"])], "own; keep"),
+        (vec![component(Reply, FOREIGN, &["anna@example.org", none])], refused),
+        (vec![component(Refresh, FOREIGN, &[none])], refused),
+        (vec![component(Counter, FOREIGN, &[none])], refused),
+        (vec![component(Counter, FOREIGN, &["anna@example.org", none])], "own; keep"),
+        (vec![component(Counter, FOREIGN, &["behalf@example.org", none])], "own; keep"),
+        (vec![component(Other, none, &[none])], "own; keep"),
+        (vec![component(Reply, FOREIGN, &["mailto"])], "own; keep"),
+        (vec![component(Request, FOREIGN, &[]), component(Cancel, none, &[])], refused),
+    ] {
+        assert_eq!(
+            scheduling_scene(true, invitation(&components)).says(&calendar("anna"), ""),
+            expected,
+            "{components:?}"
+        );
+        assert_eq!(scheduling_scene(false, invitation(&components)).says(&calendar("anna"), ""), "own; keep");
+    }
+    let unread = Body::Read(Reading { unread: Some("it is a test".into()), ..Reading::default() });
+    assert_eq!(
+        scheduling_scene(true, unread.clone()).says(&calendar("anna"), ""),
+        "Calendar(\"it is a test\")"
+    );
+    assert_eq!(scheduling_scene(false, unread).says(&calendar("anna"), ""), "own; keep");
+}
+
+#[test]
+fn whom_nobody_looked_up_may_not_act() {
+    let many: Vec<String> = (0..40).map(|n| format!("n{n}@foreign.example")).collect();
+    let many: Vec<&str> = many.iter().map(String::as_str).collect();
+    let scene = scheduling_scene(true, invitation(&[component(Method::Reply, "", &many)]));
+    assert_eq!(scene.says(&calendar("anna"), ""), "NotActor(<n32@foreign.example>)");
 }
 
 #[test]

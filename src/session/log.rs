@@ -1,22 +1,19 @@
 //! The one log line of a message: queue id, submitter, authors, verdict and why. Nothing else of the message is logged,
 //! and nothing unescaped.
 
-use std::time::Duration;
-
 use tracing::{info, warn};
 
-use super::Trouble;
+use super::Case;
 use crate::grant::Mode;
+use crate::judge::{Content, Trouble};
 use crate::message::{Envelope, Message};
 use crate::policy::{Accepted, EnvelopeChange, SenderChange};
 use crate::reply::{Reply, printable};
 
 /// What every line says.
 pub(super) struct Line<'a> {
-    pub(super) queue_id: &'a str,
-    pub(super) message: &'a Message,
+    pub(super) case: &'a Case<'a>,
     pub(super) mode: Mode,
-    pub(super) took: Duration,
 }
 
 /// Writes an event with the fields of every line, and more. All of them are given as strings, not as `%` values: the
@@ -25,11 +22,12 @@ macro_rules! write_line {
     ($level:ident, $line:expr, $verdict:expr, $($field:tt)*) => {{
         let line = $line;
         $level!(
-            queue_id = printable(line.queue_id),
-            login = printable(&line.message.login),
-            mail_from = reverse_path(&line.message.envelope),
-            from = authors(line.message),
+            queue_id = printable(line.case.queue_id),
+            login = printable(&line.case.message.login),
+            mail_from = reverse_path(&line.case.message.envelope),
+            from = authors(line.case.message),
             verdict = $verdict,
+            body = line.body(),
             $($field)*
             ms = line.milliseconds(),
         )
@@ -37,15 +35,17 @@ macro_rules! write_line {
 }
 
 impl Line<'_> {
-    pub(super) fn accepted(&self, accepted: &Accepted) {
+    /// `marks`: in how many places of the body SENT-BY is written.
+    pub(super) fn accepted(&self, accepted: &Accepted, marks: usize) {
         let by = accepted.authors.iter().map(|author| author.by.name()).collect::<Vec<_>>().join(", ");
         let (sender, envelope) = (sender(&accepted.sender), envelope(&accepted.envelope));
         let verdict = match self.mode {
             Mode::Enforce => "accept",
-            Mode::Observe if sender.is_none() && envelope.is_none() => "accept",
+            Mode::Observe if sender.is_none() && envelope.is_none() && marks == 0 => "accept",
             Mode::Observe => "would change",
         };
-        write_line!(info, self, verdict, by = printable(&by), sender, envelope,);
+        let calendar = self.calendar(marks);
+        write_line!(info, self, verdict, by = printable(&by), sender, envelope, calendar,);
     }
 
     pub(super) fn refused(&self, reply: &Reply) {
@@ -60,8 +60,23 @@ impl Line<'_> {
         write_line!(warn, self, verdict, reason = trouble.to_string(),);
     }
 
+    /// How much of the body was read, in octets; none if it was not needed.
+    fn body(&self) -> Option<usize> {
+        match self.case.content? {
+            Content::Read(octets, _) => Some(octets.len()),
+            Content::TooLong => None,
+        }
+    }
+
+    /// What became of the calendars; none if there were none that matter.
+    fn calendar(&self, marks: usize) -> Option<String> {
+        let marked = (marks > 0).then(|| format!("SENT-BY written in {marks} places"));
+        let notes: Vec<_> = marked.into_iter().chain(self.case.content?.notes()).collect();
+        (!notes.is_empty()).then(|| printable(&notes.join("; ")))
+    }
+
     fn milliseconds(&self) -> f64 {
-        (self.took.as_secs_f64() * 1e6).round() / 1e3
+        (self.case.took.as_secs_f64() * 1e6).round() / 1e3
     }
 }
 

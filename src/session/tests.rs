@@ -1,12 +1,15 @@
 //! Dialogues with a session, over a directory that does what a test wants.
 
+use futures_util::FutureExt;
+
 use super::*;
 use crate::address::Address;
 use crate::config::Accounts;
 use crate::directory::lookup::{Forms, LookupRules, Resolver};
-use crate::directory::{Directory, Groups};
+use crate::directory::{Directory, Failure, Groups};
 use crate::dn::Dn;
 use crate::grant::{Account, Delegate, Entry, Grant, Right, Sid};
+use crate::policy;
 
 /// What the directory does when it is asked.
 #[derive(Clone, Copy, Debug)]
@@ -90,6 +93,7 @@ fn site(directed: Directed, mode: Mode) -> Site<Found> {
         mode,
         unauthenticated: Choice::Accept,
         contact: String::new(),
+        max_body: 1 << 20,
     }
 }
 

@@ -33,6 +33,9 @@ impl Explanation {
                 writeln!(text, "  {name:9} {value}")?;
             }
         }
+        for change in &self.calendar {
+            writeln!(text, "  {:9} {change}", "calendar")?;
+        }
         self.submitter.write(text)?;
         write_steps(text, "groups of the submitter", &self.groups)?;
         self.asked.write(text)

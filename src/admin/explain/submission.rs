@@ -3,13 +3,17 @@
 //! The header block of a file is read as Postfix 3.7 hands it to a milter, in the order in which its programs do it.
 //! What Postfix rewrites for clients in `local_header_rewrite_clients` before a milter sees it is not foreseen here.
 
+use std::iter::Peekable;
+
 use crate::address::Address;
 use crate::grant::Submitter;
 use crate::message::{Envelope, Header, Message};
 
-/// The header and the envelope of a message that nobody sent.
+/// A message that nobody sent, with its envelope.
 pub(crate) struct Submission {
     header: Header,
+    /// With CR LF at the ends of lines, as a milter gets it.
+    body: Vec<u8>,
     /// What the client says in MAIL FROM; none: the submitter's own address.
     mail_from: Option<String>,
     /// Whether the client asks for SMTPUTF8 (RFC 6531 section 3.4).
@@ -21,18 +25,24 @@ impl Submission {
     pub(crate) fn of_address(address: &Address) -> Self {
         let mut header = Header::default();
         header.add(b"From", format!("<{address}>").as_bytes());
-        Self { header, mail_from: None, smtputf8: true }
+        Self { header, body: Vec::new(), mail_from: None, smtputf8: true }
     }
 
     /// The message in these octets, as it would be submitted. A client asks for SMTPUTF8 where it needs it.
     pub(super) fn of_message(octets: &[u8], mail_from: Option<&str>) -> Self {
         let mut header = Header::default();
         let mut smtputf8 = mail_from.is_some_and(|path| !path.is_ascii());
-        for Field { name, body } in fields(octets) {
+        let (fields, body) = parts(octets);
+        for Field { name, body } in fields {
             smtputf8 |= !body.is_ascii();
             header.add(&name, &body);
         }
-        Self { header, mail_from: mail_from.map(str::to_owned), smtputf8 }
+        Self { header, body, mail_from: mail_from.map(str::to_owned), smtputf8 }
+    }
+
+    /// The body.
+    pub(super) fn into_body(self) -> Vec<u8> {
+        self.body
     }
 
     /// The message, from this submitter.
@@ -55,15 +65,25 @@ struct Field {
     body: Vec<u8>,
 }
 
-/// The fields of the header block.
-fn fields(message: &[u8]) -> Vec<Field> {
+/// The fields of the header block, and the body behind it.
+fn parts(message: &[u8]) -> (Vec<Field>, Vec<u8>) {
+    // A file ends with the end of its last line.
+    let message = message.strip_suffix(b"\n").unwrap_or(message);
     let mut lines = lines(message).skip_while(|line| is_mbox_line(line)).peekable();
+    let mut fields = Vec::new();
     // smtpd(8), `smtpd.c`: before a first line that begins with white space it puts an empty line.
-    if lines.peek().is_some_and(|line| is_folded(line)) {
-        return Vec::new();
+    if lines.peek().is_none_or(|line| !is_folded(line)) {
+        fields = header(&mut lines);
     }
+    // The empty line that parts the two; any other line is the body's.
+    lines.next_if(|line| line.is_empty());
+    (fields, lines.flat_map(|line| [&without_stray_cr(line)[..], b"\r\n"].concat()).collect())
+}
+
+/// The fields of the header block; the line that ends it is left.
+fn header<'a>(lines: &mut Peekable<impl Iterator<Item = &'a [u8]>>) -> Vec<Field> {
     let mut fields: Vec<Field> = Vec::new();
-    for line in lines.map(without_stray_cr) {
+    while let Some(line) = lines.peek().map(|line| without_stray_cr(line)) {
         match (fields.last_mut(), field(&line)) {
             (Some(last), _) if is_folded(&line) => {
                 last.body.push(b'\n');
@@ -73,6 +93,7 @@ fn fields(message: &[u8]) -> Vec<Field> {
             // cleanup(8), `mime_state.c`: the first line that is no field ends the block, empty or not.
             (_, None) => break,
         }
+        lines.next();
     }
     // The milter protocol has strings that end at NUL.
     for field in &mut fields {
@@ -148,12 +169,29 @@ mod tests {
             ("X: y\r\n\rFrom: a@x.org\r\n", &[("X", " y\n From: a@x.org")]),
             ("From: a@x.org\x00.evil\r\n (more)\r\nX: y\r\n", &[("From", " a@x.org"), ("X", " y")]),
         ] {
-            let read = fields(message.as_bytes());
+            let (read, _) = parts(message.as_bytes());
             let expected: Vec<_> = expected
                 .iter()
                 .map(|(name, body)| Field { name: (*name).into(), body: (*body).into() })
                 .collect();
             assert_eq!(read, expected, "{message:?}");
+        }
+    }
+
+    #[test]
+    fn the_body_is_what_stands_behind_the_header() {
+        for (message, expected) in [
+            ("", ""),
+            ("X: y\n", ""),
+            ("X: y\n\n", ""),
+            ("X: y\n\none\ntwo\n", "one\r\ntwo\r\n"),
+            ("X: y\r\n\r\none\r\n\r\n", "one\r\n\r\n"),
+            ("X: y\nno field\n\none", "no field\r\n\r\none\r\n"),
+            (" X: y\none\n", " X: y\r\none\r\n"),
+            ("X: y\n\na\rb\n", "a b\r\n"),
+        ] {
+            let (_, body) = parts(message.as_bytes());
+            assert_eq!(String::from_utf8_lossy(&body), expected, "{message:?}");
         }
     }
 

@@ -14,7 +14,7 @@ use crate::dn::Dn;
 use crate::gather;
 use crate::grant::{self, Entry, Facts, Membership, Owners, Person, Relation, Rights, Standing, Submitter};
 use crate::open::Backend;
-use crate::policy::{self, Answer, Body, Verdict};
+use crate::policy::{self, Answer, Body, Reading, Verdict};
 use crate::reply;
 use crate::site::Site;
 
@@ -107,7 +107,7 @@ impl<'a> Judge<'a> {
         let facts = Facts { submitter, owners: owners.clone() };
         let answer = match policy::decide(&message, &facts, rules, &Body::Unread) {
             // What depends on the body counts for scheduling mail alone.
-            Answer::NeedsBody(_) => policy::decide(&message, &facts, rules, &Body::Ordinary),
+            Answer::NeedsBody(_) => policy::decide(&message, &facts, rules, &Body::Read(Reading::default())),
             decided @ Answer::Decided(_) => decided,
         };
         let (by, reason) = match answer {
