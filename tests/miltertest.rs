@@ -43,8 +43,10 @@ fn run_over_both(script: &str, knobs: &str) {
 }
 
 /// The dialogues, with the configuration that each is about.
-const DIALOGUES: [(&str, &str); 8] = [
+const DIALOGUES: [(&str, &str); 10] = [
     ("negotiation.lua", ""),
+    ("negotiation-no-body.lua", "scheduling.enabled = false"),
+    ("scheduling.lua", ""),
     ("observer.lua", "policy.mode = \"observe\""),
     ("nobody.lua", ""),
     ("own.lua", ""),

@@ -22,14 +22,19 @@ enum Directed {
 /// What answers it.
 type Found = Resolver<Company>;
 
-/// A directory in which boss lets anna write on behalf.
+/// A directory in which boss lets anna write on behalf, and chair schedule.
 #[derive(Clone, Debug)]
 struct Company(Directed);
 
 impl Company {
-    fn ask(&self) -> Result<[Arc<Entry>; 2], Failure> {
+    fn ask(&self) -> Result<[Arc<Entry>; 3], Failure> {
+        let company = [
+            entry("anna", None),
+            entry("boss", Some(Right::SendOnBehalf)),
+            entry("chair", Some(Right::Schedule)),
+        ];
         match self.0 {
-            Directed::Answer => Ok([entry("anna", None), entry("boss", Some("anna"))].map(Arc::new)),
+            Directed::Answer => Ok(company.map(Arc::new)),
             Directed::Fail => Err(Failure::Unavailable("it is a test".into())),
             Directed::Panic => panic!("it is a test"),
         }
@@ -40,8 +45,9 @@ fn dn(name: &str) -> Dn {
     Dn::parse(&format!("uid={name}")).unwrap()
 }
 
-fn entry(name: &str, delegate: Option<&str>) -> Entry {
-    let grant = |to| Grant { right: Right::SendOnBehalf, delegate: Delegate::Dn(dn(to)) };
+/// Somebody who gives anna this right.
+fn entry(name: &str, right: Option<Right>) -> Entry {
+    let grant = |right| Grant { right, delegate: Delegate::Dn(dn("anna")) };
     Entry {
         dn: dn(name),
         name: None,
@@ -51,7 +57,7 @@ fn entry(name: &str, delegate: Option<&str>) -> Entry {
         numbers: Vec::new(),
         enabled: None,
         security: None,
-        grants: delegate.into_iter().map(grant).collect(),
+        grants: right.into_iter().map(grant).collect(),
     }
 }
 
@@ -80,7 +86,8 @@ impl Directory for Company {
 fn site(directed: Directed, mode: Mode) -> Site<Found> {
     let watched =
         Account { login: "watched".into(), may_send: vec![], envelope: vec![], mode: Some(Mode::Observe) };
-    let rules = policy::tests::rules();
+    let mut rules = policy::tests::rules();
+    rules.scheduling.enabled = true;
     let lookup = LookupRules {
         forms: Forms { realms: vec![], addresses: rules.addresses.clone() },
         group_depth: 16,
@@ -97,10 +104,13 @@ fn site(directed: Directed, mode: Mode) -> Site<Found> {
     }
 }
 
+/// All that an MTA can send.
+const STEPS: Steps = Steps { recipients: true, body: true };
+
 fn session(site: Site<Found>) -> (Session<Found>, watch::Sender<Arc<Site<Found>>>, Transactions) {
     let (sender, receiver) = watch::channel(Arc::new(site));
     let transactions = Transactions::default();
-    (Session::new(receiver, transactions.clone(), Steps::default()), sender, transactions)
+    (Session::new(receiver, transactions.clone(), STEPS), sender, transactions)
 }
 
 fn mail(session: &mut Session<Found>, login: Option<&str>) -> Outcome {
@@ -211,7 +221,7 @@ async fn a_message_keeps_the_configuration_with_which_it_began() {
 #[tokio::test]
 async fn at_the_end_open_messages_finish_and_new_ones_wait() {
     let (mut first, sender, transactions) = session(site(Directed::Answer, Mode::Enforce));
-    let mut second = Session::new(sender.subscribe(), transactions.clone(), Steps::default());
+    let mut second = Session::new(sender.subscribe(), transactions.clone(), STEPS);
     mail(&mut first, Some("anna"));
     transactions.end();
     assert_eq!(code(&mail(&mut second, Some("anna"))), "451");
@@ -222,4 +232,94 @@ async fn at_the_end_open_messages_finish_and_new_ones_wait() {
     assert!(transactions.closed().now_or_never().is_none());
     drop(due);
     assert!(transactions.closed().now_or_never().is_some());
+}
+
+/// An invitation from this organizer, in two pieces.
+fn invitation(organizer: &str) -> [String; 2] {
+    let head = "BEGIN:VCALENDAR\r\nMETHOD:REQUEST\r\nBEGIN:VEVENT\r\nORGANI";
+    [head.to_owned(), format!("ZER:mailto:{organizer}\r\nEND:VEVENT\r\nEND:VCALENDAR\r\n")]
+}
+
+/// Begins a message with a calendar.
+async fn begin(session: &mut Session<Found>, login: &str, from: &str) -> Outcome {
+    assert_eq!(mail(session, Some(login)), Outcome::Continue);
+    session.header(b"From", from.as_bytes());
+    session.header(b"Content-Type", b" text/calendar; method=REQUEST");
+    session.end_of_header("4QID").await
+}
+
+/// Sends an invitation from its author to the end.
+async fn invite(session: &mut Session<Found>, login: &str, from: &str) -> End {
+    assert_eq!(begin(session, login, from).await, Outcome::Continue);
+    for piece in invitation(from) {
+        assert_eq!(session.body(piece.as_bytes(), "4QID"), Next::More);
+    }
+    session.end_of_message("4QID").await
+}
+
+#[tokio::test]
+async fn a_calendar_on_behalf_is_marked() {
+    let (mut session, _sender, _) = session(site(Directed::Answer, Mode::Enforce));
+    for from in ["boss@example.org", "chair@example.org"] {
+        let End { outcome, modifications, .. } = invite(&mut session, "anna", from).await;
+        assert_eq!(outcome, Outcome::Accept);
+        let marked =
+            invitation(from).concat().replace("ORGANIZER:", "ORGANIZER;SENT-BY=\"mailto:anna@example.org\":");
+        let [Modification::AddSender(_), Modification::ReplaceBody(body)] = &modifications[..] else {
+            panic!("{modifications:?}")
+        };
+        assert_eq!(String::from_utf8_lossy(body).replace("\r\n ", ""), marked);
+    }
+    let (mut watched, _sender, _) = self::session(site(Directed::Answer, Mode::Observe));
+    let End { outcome, modifications, .. } = invite(&mut watched, "anna", "boss@example.org").await;
+    assert_eq!((outcome, modifications), (Outcome::Accept, vec![]));
+}
+
+#[tokio::test]
+async fn the_right_to_schedule_is_for_the_principals_invitations() {
+    let (mut session, _sender, _) = session(site(Directed::Answer, Mode::Enforce));
+    assert_eq!(begin(&mut session, "anna", "chair@example.org").await, Outcome::Continue);
+    let text = invitation("boss@example.org").concat();
+    assert_eq!(session.body(text.as_bytes(), "4QID"), Next::More);
+    let End { outcome, modifications, .. } = session.end_of_message("4QID").await;
+    assert_eq!((code(&outcome), modifications), ("550", vec![]));
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_long_stays_unread() {
+    let (mut session, _sender, _) = session(site(Directed::Answer, Mode::Enforce));
+    for (from, expected, changes) in [("boss@example.org", "accept", 1), ("chair@example.org", "552", 0)] {
+        assert_eq!(begin(&mut session, "anna", from).await, Outcome::Continue);
+        assert_eq!(session.body(&vec![b'a'; 1 << 20], "4QID"), Next::More);
+        assert_eq!(session.body(b"a", "4QID"), Next::Skip);
+        assert_eq!(session.body(b"a", "4QID"), Next::Skip);
+        let End { outcome, modifications, .. } = session.end_of_message("4QID").await;
+        assert_eq!((code(&outcome), modifications.len()), (expected, changes), "{from}");
+    }
+}
+
+#[tokio::test]
+async fn without_room_for_the_body_the_message_is_deferred() {
+    let mut site = site(Directed::Answer, Mode::Enforce);
+    site.max_body = crate::bodies::MAX_HELD;
+    let (mut first, sender, transactions) = session(site);
+    let mut second = Session::new(sender.subscribe(), transactions.clone(), STEPS);
+    assert_eq!(begin(&mut first, "anna", "boss@example.org").await, Outcome::Continue);
+    assert_eq!(first.body(&vec![b'a'; crate::bodies::MAX_HELD], "4QID"), Next::More);
+    assert_eq!(begin(&mut second, "anna", "boss@example.org").await, Outcome::Continue);
+    let Next::End(outcome) = second.body(b"a", "4QID") else { panic!("there is room") };
+    assert_eq!(code(&outcome), "451");
+    assert_eq!(code(&second.end_of_message("4QID").await.outcome), "451");
+    first.abort();
+    assert_eq!(invite(&mut second, "anna", "boss@example.org").await.outcome, Outcome::Accept);
+    assert_eq!(transactions.counts(), (3, 3));
+}
+
+#[tokio::test]
+async fn what_the_mta_was_not_asked_for_is_not_missed_in_silence() {
+    let (sender, receiver) = watch::channel(Arc::new(site(Directed::Answer, Mode::Enforce)));
+    let mut session = Session::new(receiver, Transactions::default(), Steps { body: false, ..STEPS });
+    assert_eq!(code(&begin(&mut session, "anna", "boss@example.org").await), "451");
+    assert_eq!(begin(&mut session, "anna", "anna@example.org").await, Outcome::Accept);
+    drop(sender);
 }

@@ -54,6 +54,11 @@ function end_of_header(conn)
     done(mt.eoh(conn))
 end
 
+-- A piece of the body.
+function body(conn, text)
+    done(mt.bodystring(conn, text))
+end
+
 function end_of_message(conn)
     done(mt.eom(conn))
 end
