@@ -1,6 +1,18 @@
 //! iCalendar as it travels in mail (RFC 5545, RFC 5546): who acts in it, and the change of one property.
+//!
+//! Octets go in and edits of octets come out; nothing is decoded and written again, for libraries that do so fold anew,
+//! reorder and add. What a calendar says beyond its structure, METHOD, ORGANIZER and ATTENDEE is not looked at.
 
 use crate::address::Address;
+
+mod edit;
+mod property;
+mod read;
+mod text;
+
+pub use edit::Edit;
+pub use read::{Calendar, MAX_SIZE};
+pub use text::Text;
 
 /// What a calendar asks of those who get it (RFC 5546 section 1.4).
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -82,4 +94,48 @@ pub enum CalendarError {
     /// There is no calendar in it.
     #[error("it holds no VCALENDAR")]
     NoCalendar,
+    /// Text, or another object, outside of a VCALENDAR.
+    #[error("text stands outside of its VCALENDAR")]
+    Outside,
+    /// BEGIN and END do not pair, or one VCALENDAR is in another.
+    #[error("its BEGIN and END do not pair")]
+    Unbalanced,
+    /// More components within each other than any calendar has.
+    #[error("its components are nested too deeply")]
+    TooDeep,
+    /// One VCALENDAR with two METHOD properties.
+    #[error("it has two METHODs")]
+    TwoMethods,
+    /// A quotation mark without another.
+    #[error("a parameter has an unpaired quotation mark")]
+    Quotes,
+    /// A property without value.
+    #[error("a property has no colon")]
+    NoColon,
+    /// A property that is longer than any real one.
+    #[error("a property is too long")]
+    TooLong,
+    /// More components and attendees than are read: [`MAX_SIZE`].
+    #[error("it has too many components or attendees")]
+    TooMany,
 }
+
+impl Method {
+    /// Reads the value of a METHOD property or parameter.
+    pub fn parse(text: &str) -> Self {
+        match text.trim().to_ascii_uppercase().as_str() {
+            "PUBLISH" => Self::Publish,
+            "REQUEST" => Self::Request,
+            "ADD" => Self::Add,
+            "CANCEL" => Self::Cancel,
+            "DECLINECOUNTER" => Self::DeclineCounter,
+            "REPLY" => Self::Reply,
+            "REFRESH" => Self::Refresh,
+            "COUNTER" => Self::Counter,
+            _ => Self::Other,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
