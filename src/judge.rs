@@ -12,7 +12,7 @@ use crate::message::Message;
 use crate::mime;
 use crate::policy::{self, Answer, Body, Reading, Verdict};
 use crate::reply;
-use crate::scheduling::{self, Scheduling, Shape};
+use crate::scheduling::{self, Scheduling, Shape, Unread};
 use crate::site::Site;
 
 /// The most that is told of a fault, in octets.
@@ -95,6 +95,14 @@ impl Content {
                     .map(ToString::to_string),
             }),
         }
+    }
+}
+
+/// Whether nothing is known of what stands there, though it could be. What is encrypted nobody can check.
+fn is_unproven(unread: &Unread) -> bool {
+    match unread {
+        Unread::Structure(_) | Unread::Encoding | Unread::Charset | Unread::Malformed(_) => true,
+        Unread::Hidden | Unread::Signed => false,
     }
 }
 

@@ -69,7 +69,7 @@ pub fn refusal(refusal: &Refusal, contact: &str) -> Reply {
             )
         }
         Refusal::Calendar(why) => {
-            ("554", "5.6.0", format!("{}; send it as a file of another type", printable(why)))
+            ("554", "5.6.0", format!("calendars are checked here, and {}", printable(why)))
         }
     };
     // Who is not allowed may ask to be; what is malformed nobody can allow.
@@ -149,6 +149,22 @@ mod tests {
     fn table() {
         let address = || Address::parse("boss@example.org").unwrap();
         for (why, contact, text) in [
+            (
+                Refusal::NotActor(address()),
+                "helpdesk",
+                "550 5.7.1 <boss@example.org>: you may not send scheduling mail (a calendar) for this address; ask helpdesk",
+            ),
+            (
+                Refusal::BodyTooLong,
+                "helpdesk",
+                "552 5.3.4 the message is too long to see whom its calendar is from; send the calendar without other \
+                 files",
+            ),
+            (
+                Refusal::Calendar("a calendar is malformed".into()),
+                "helpdesk",
+                "554 5.6.0 calendars are checked here, and a calendar is malformed",
+            ),
             (
                 Refusal::NotAllowed(Role::Author, address()),
                 "",
