@@ -133,7 +133,7 @@ impl<'a> Row<'a> {
 }
 
 /// The message without its Sender fields.
-fn without_sender(message: &[u8]) -> Vec<u8> {
+pub(crate) fn without_sender(message: &[u8]) -> Vec<u8> {
     let mut kept = Vec::new();
     let (mut in_header, mut in_sender) = (true, false);
     for line in message.split_inclusive(|byte| *byte == b'\n') {

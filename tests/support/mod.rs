@@ -6,12 +6,15 @@
 #![allow(dead_code, reason = "each test program uses its own part")]
 #![allow(clippy::print_stderr, reason = "a test that fails shows the logs")]
 
+pub(crate) mod calendars;
 pub(crate) mod decisions;
 pub(crate) mod mail_system;
 pub(crate) mod message;
 pub(crate) mod milter;
+pub(crate) mod parts;
 pub(crate) mod relay;
 pub(crate) mod samba;
+pub(crate) mod scheduling;
 pub(crate) mod sink;
 pub(crate) mod slapd;
 pub(crate) mod smtp;
