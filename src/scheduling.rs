@@ -162,7 +162,10 @@ impl Scheduling {
         if is_hidden(&entity.kind) {
             return Err(Unread::Hidden);
         }
-        if !matches!(entity.kind.as_str(), "text/calendar" | "application/ics") {
+        // Encrypted content is noted once, with the multipart itself.
+        if !matches!(entity.kind.as_str(), "text/calendar" | "application/ics")
+            || is_within(tree, part, "multipart/encrypted")
+        {
             return Ok(None);
         }
         let source = Source::new(part, entity)?;
@@ -173,7 +176,7 @@ impl Scheduling {
         let clear = entity.clear && calendar.is_clear();
         let clear = clear && calendar.methods().all(|method| agrees(method, source.method));
         self.keep(calendar)?;
-        if is_signed(tree, part) {
+        if is_within(tree, part, "multipart/signed") {
             return Err(Unread::Signed);
         }
         self.parts.push(source);
@@ -228,11 +231,11 @@ fn is_hidden(kind: &str) -> bool {
     )
 }
 
-/// Whether a part is in a `multipart/signed` (RFC 1847 section 2.1), at any depth.
-fn is_signed(tree: &Tree, part: &Part) -> bool {
+/// Whether a part is in a multipart of this type (RFC 1847), at any depth.
+fn is_within(tree: &Tree, part: &Part, kind: &str) -> bool {
     let parent = |part: &Part| part.parent.and_then(|parent| tree.parts.get(parent));
     std::iter::successors(parent(part), |part| parent(part))
-        .any(|part| part.entity.as_ref().is_ok_and(|entity| entity.kind == "multipart/signed"))
+        .any(|part| part.entity.as_ref().is_ok_and(|entity| entity.kind == kind))
 }
 
 /// The body with the `splices`, which must ascend and not overlap.
