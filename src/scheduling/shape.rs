@@ -52,14 +52,18 @@ impl Message<'_> {
     /// The calendar of a part that is an invitation without files.
     fn invitation(&self, part: usize) -> Option<&Found> {
         let entity = self.entities.get(part)?;
-        if entity.kind == "text/calendar" && !entity.attachment {
+        // Apple's Calendar calls it an attachment, with a name.
+        if entity.kind == "text/calendar" {
             return self.found(part);
         }
         if entity.kind != "multipart/alternative" {
             return None;
         }
         let shown = |child| {
-            self.entities.get(child).is_some_and(|e: &&Entity| e.kind.starts_with("text/") && !e.attachment)
+            let is_shown = |entity: &&Entity| {
+                entity.kind == "text/calendar" || entity.kind.starts_with("text/") && !entity.attachment
+            };
+            self.entities.get(child).is_some_and(is_shown)
         };
         let mut calendars = self.children(part).filter_map(|child| self.found(child));
         let calendar = calendars.next()?;
