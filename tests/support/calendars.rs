@@ -104,7 +104,7 @@ fn without_sent_by(mut object: ICalendar) -> ICalendar {
 // ------------------------------------------------------------------------------------------ byte for byte
 
 fn fault_of_calendar(sent: &Calendar, delivered: &Calendar) -> Option<String> {
-    let (before, after) = (sent.decoded(), delivered.decoded());
+    let (before, after) = (sent.octets(), delivered.octets());
     let (old, new) = (content_lines(&before), content_lines(&after));
     if old.len() != new.len() {
         return Some(format!("{} content lines became {}:\n{}", old.len(), new.len(), escape(&after)));

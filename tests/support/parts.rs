@@ -132,6 +132,11 @@ impl Calendar {
         }
     }
 
+    /// What stands in it, in octets of which LF is a line end: UTF-16 as UTF-8.
+    pub(crate) fn octets(&self) -> Vec<u8> {
+        if self.charset == "utf-16le" { self.text().into_bytes() } else { self.decoded() }
+    }
+
     /// Whether it is UTF-8, as calendars are by default (RFC 5545 section 3.1.4).
     pub(crate) fn is_utf8(&self) -> bool {
         !matches!(self.charset.as_str(), "iso-8859-1" | "utf-16le")
@@ -150,7 +155,8 @@ impl Calendar {
             // RFC 5321 section 4.5.3.1.6.
             _ => 998,
         };
-        let longest = sent.lines().map(<[u8]>::len).max().unwrap_or(0).max(limit);
+        let longest = sent.lines().map(<[u8]>::len).max().unwrap_or(0);
+        let longest = if longest > limit { longest.max(998) } else { limit };
         let mut lines = self.lines();
         if let Some(long) = lines.find(|line| line.len() > longest) {
             return Some(format!("{} octets in an encoded line: {}", long.len(), escape(long)));
