@@ -97,6 +97,7 @@ const ENCODINGS: &str = "
     carl | bea | request | BASE64                | alternative | on behalf | ORGANIZER bea by carl, ATTENDEE bea by carl
     carl | bea | request | base64 lf             | alternative | on behalf | ORGANIZER bea by carl, ATTENDEE bea by carl
     carl | bea | request | base64 cut            | alternative | on behalf | ORGANIZER bea by carl, ATTENDEE bea by carl
+    carl | bea | request | base64 bom            | alternative | on behalf | ORGANIZER bea by carl, ATTENDEE bea by carl
     carl | bea | request | x-uuencode            | alternative | on behalf | -
     carl | bea | request | base64 utf-16         | alternative | on behalf | ORGANIZER bea by carl, ATTENDEE bea by carl
 ";
@@ -117,6 +118,7 @@ const NESTING: &str = "
     carl | bea | request | base64 | signed         | on behalf | no calendar
     carl | bea | request | none   | signed-inside  | on behalf | ORGANIZER bea by carl, ATTENDEE bea by carl
     carl | bea | request | none   | encrypted      | on behalf | no calendar
+    carl | bea | request | none   | two-types      | on behalf | -
     carl | bea | request | none   | text           | on behalf | no calendar
     carl | bea | request | none   | text-parts     | on behalf | no calendar
 ";
@@ -196,6 +198,16 @@ const SCHEDULE: &str = "
     carl | hana | request            | none   | deep          | 550 5.7.1 <hana@example.org>: you may not …
     carl | hana | request            | none   | unclosed      | 550 5.7.1 <hana@example.org>: you may not …
     carl | hana | request            | none   | two-types     | 550 5.7.1 <hana@example.org>: you may not …
+    carl | hana | request            | none   | another-method | 550 5.7.1 <hana@example.org>: you may not …
+    carl | hana | two-methods        | none   | single        | 550 5.7.1 <hana@example.org>: you may not …
+    carl | hana | two-organizers     | none   | single        | 550 5.7.1 <hana@example.org>: you may not …
+    carl | hana | no-organizer       | none   | single        | 550 5.7.1 <hana@example.org>: you may not …
+    carl | hana | one-of-nobody      | none   | single        | 550 5.7.1 <hana@example.org>: you may not …
+    carl | hana | reply-of-nobody    | none   | single        | 550 5.7.1 <hana@example.org>: you may not …
+    carl | hana | no-component       | none   | single        | 550 5.7.1 <hana@example.org>: you may not …
+    carl | hana | text-behind        | none   | single        | 550 5.7.1 <hana@example.org>: you may not …
+    carl | hana | request            | base64 cr | single     | 550 5.7.1 <hana@example.org>: you may not …
+    carl | hana | request            | base64 broken | single | 550 5.7.1 <hana@example.org>: you may not …
     carl | hana | request            | x-uuencode | single    | 550 5.7.1 <hana@example.org>: you may not …
     carl | gero | request            | none   | single        | 550 5.7.1 <gero@example.org>: you may not …
     carl | boss | request            | none   | single        | 550 5.7.1 <boss@example.org>: you may not …
@@ -350,6 +362,36 @@ fn sent_by_is_who_sender_shows() {
     assert_eq!(delivered.delivery().field("Sender"), ["\"Uma Mu\" <uma.m\u{fc}@example.org>"]);
     assert_eq!(marks(&delivered.delivery().message()), "ORGANIZER bea by uma.m%C3%BC");
     assert_eq!(fault_of(&row.message, &without_sender(&delivered.delivery().message())), None);
+}
+
+/// From names two principals, each of whom acts in a calendar of its own.
+#[test]
+fn two_authors() {
+    let mail = mail_system();
+    let _milter = setup(&mail, "").start();
+    let send = |authors: &str, second: &str| {
+        let row = Row::parse("carl | bea | objects | none | single | on behalf | ");
+        let text = String::from_utf8(row.message).unwrap();
+        let text = text.replace("The Principal <bea@example.org>", authors);
+        let text = text.replace("zed@elsewhere.example", second);
+        mail.message("carl", "<carl@example.org>", text.as_bytes())
+    };
+    for (authors, second, expected) in [
+        (
+            "bea@example.org, olaf@example.org",
+            "olaf@example.org",
+            "ORGANIZER bea by carl, ORGANIZER olaf by carl",
+        ),
+        ("carl@example.org, bea@example.org", "carl@example.org", "ORGANIZER bea by carl"),
+        ("olaf@example.org, carl@example.org", "olaf@example.org", "ORGANIZER olaf by carl"),
+    ] {
+        let outcome = send(authors, second);
+        assert_eq!(outcome.delivery().field("Sender"), ["\"Carl Clausen\" <carl@example.org>"]);
+        assert_eq!(marks(&outcome.delivery().message()), expected, "{authors}");
+    }
+    // The calendars would have to be Hana's, all of them.
+    let outcome = send("bea@example.org, hana@example.org", "hana@example.org");
+    assert!(outcome.reply.starts_with("550 5.7.1 <hana@example.org>: you may not "), "{}", outcome.reply);
 }
 
 /// Bytes that do not survive everywhere: what is delivered is what Postfix delivers of the same message without us, but

@@ -6,8 +6,9 @@
 //! - a file of `tests/fixtures/scheduling/calendars`, in which PRINCIPAL stands for the author; perhaps `of NAME`, which it
 //!   then stands for, and `as METHOD`, which is put in place of its METHOD (`none`: there is none any more);
 //! - how every part is encoded that the message does not say itself: what Content-Transfer-Encoding says, `none` for no
-//!   such field, with `/N` octets in a line. `lf` behind it: the calendar has lines that end in LF alone; `cut`: the last
-//!   one does not end;
+//!   such field, with `/N` octets in a line. Behind it, what is special about the calendar's octets: `lf` and `cr`, its
+//!   lines end in one of them alone; `cut`, the last one does not end; `bom`, it begins with a byte order mark;
+//!   `utf-16`; `broken`, the end of the encoded octets is missing;
 //! - a file of `tests/fixtures/scheduling/messages`;
 //! - `as sent`: not a byte of message or envelope changed; `on behalf`: Sender is the delegate; `send-as`: no Sender, and
 //!   the envelope sender is the principal; or a reply: refused with these words, to their end unless they end in `…`;
@@ -149,10 +150,16 @@ impl Source {
             None => replace(&self.bytes, b"\n", b"\r\n"),
             Some("lf") => self.bytes.clone(),
             Some("cut") => replace(self.bytes.trim_ascii_end(), b"\n", b"\r\n"),
+            Some("cr") => replace(&self.bytes, b"\n", b"\r"),
+            Some("bom") => [b"\xef\xbb\xbf", &replace(&self.bytes, b"\n", b"\r\n")[..]].concat(),
             Some("utf-16") => utf_16(&self.bytes),
+            Some("broken") => self.bytes.clone(),
             Some(other) => panic!("what is {other}?"),
         };
         bytes = encoded(&bytes, encoding, width);
+        if how.ends_with("broken") {
+            bytes.truncate(bytes.len() / 4 * 4 - 3);
+        }
         if !bytes.ends_with(b"\r\n") {
             bytes.extend_from_slice(b"\r\n");
         }
