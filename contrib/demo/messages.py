@@ -4,13 +4,16 @@ Also the words in which server.py tells what is special about a server: cases, h
 
 What is printed was observed: the reply is Postfix's, Sender and envelope sender stand in the Maildir (Return-Path is
 what virtual(8) writes of the envelope), the verdict is the one that the milter logged for this message. Each is
-compared with what must be, and From and body with what was sent; the exit status is 1 if anything differs.
+compared with what must be, and From and body with what was sent, but for SENT-BY in a calendar; the exit status is 1 if
+anything differs.
 """
 
+import base64
 import email
 import itertools
 import json
 import os
+import re
 import smtplib
 import sys
 import textwrap
@@ -39,6 +42,8 @@ class Case:
     envelope: str | None = None  # the envelope sender as delivered; None: nothing is delivered
     reply: str = QUEUED
     forged: list[str] = field(default_factory=list)  # the Sender fields that the client writes
+    invitation: bool = False  # it invites, with the first author as organizer
+    sent_by: str | None = None  # SENT-BY of the organizer as delivered
     warning: str | None = None  # what the milter says of the directory meanwhile; None: it has no reason to
 
     def fields(self):
@@ -84,6 +89,12 @@ CASES = [
          forged=["Bea Brandt <bea@example.org>", "boss@example.org"]),
     Case("A Sender of her own is no excuse.",
          "anna", ANNA, ["boss@example.org"], "refused", reply=NOT_ALLOWED.format("boss@example.org"), forged=[ANNA]),
+    Case("An invitation on Bea's behalf: the calendars of those invited show both, too, by SENT-BY.",
+         "carl", CARL, ["bea@example.org"], "on behalf", CARL_NAMED, CARL, invitation=True, sent_by=CARL),
+    Case("Hana lets Carl keep her calendar, which takes invitations.",
+         "carl", CARL, ["hana@example.org"], "on behalf", CARL_NAMED, CARL, invitation=True, sent_by=CARL),
+    Case("Other mail it does not take.",
+         "carl", CARL, ["hana@example.org"], "refused", reply=NOT_ALLOWED.format("hana@example.org")),
     Case("Mail from the Internet, where nobody logs in: passes unchanged, the Sender too.",
          None, "list@example.com", ["bob@example.com"], "not asked", "list@example.com", "list@example.com",
          forged=["list@example.com"]),
@@ -116,6 +127,12 @@ class Seen:
     def envelope(self):
         path = self.all_of("Return-Path")
         return path and path.strip("<>")
+
+    @property
+    def sent_by(self):
+        """SENT-BY of the organizer, where there is a calendar."""
+        found = [SENT_BY.search(content(message)) for message in self.delivered]
+        return "; ".join(match[1] for match in found if match) or None
 
     def warning(self, awaited):
         """All that it warned of; only what was awaited, if it is in that."""
@@ -182,11 +199,29 @@ def log_in(client, login):
 
 def text(label, case):
     fields = [*case.fields(), "To: you@example.net", "Subject: Demonstration", f"X-Demonstration: {label}"]
-    return "\r\n".join([*fields, "", body(label)])
+    if case.invitation:
+        fields += ["MIME-Version: 1.0", "Content-Type: text/calendar; method=REQUEST; charset=utf-8",
+                   "Content-Transfer-Encoding: base64"]
+        return "\r\n".join([*fields, "", base64.encodebytes(body(label, case).encode()).decode()])
+    return "\r\n".join([*fields, "", body(label, case)])
 
 
-def body(label):
-    return f"This is message {label}.\r\n"
+def body(label, case):
+    if not case.invitation:
+        return f"This is message {label}.\r\n"
+    return "\r\n".join([
+        "BEGIN:VCALENDAR", "VERSION:2.0", "PRODID:-//delegation-milter//Demonstration//EN", "METHOD:REQUEST",
+        "BEGIN:VEVENT", f"UID:{label}@example.org", "DTSTAMP:20261120T100000Z", "DTSTART:20261201T100000Z",
+        f"ORGANIZER:mailto:{case.authors[0]}", "ATTENDEE:mailto:you@example.net", "SUMMARY:Lunch",
+        "END:VEVENT", "END:VCALENDAR", ""])
+
+
+SENT_BY = re.compile(r'^ORGANIZER;SENT-BY="mailto:([^"]*)"', re.MULTILINE)
+
+
+def content(message):
+    """The body, decoded; a calendar without folds (RFC 5545 section 3.1)."""
+    return re.sub(r"\r?\n[ \t]", "", message.get_payload(decode=True).decode())
 
 
 def transmit(client, case, content):
@@ -212,6 +247,7 @@ def differences(label, case, seen):
         ("the number of messages delivered", len(seen.delivered), copies),
         ("Sender", seen.sender, case.sender),
         ("the envelope sender", seen.envelope, case.envelope),
+        ("SENT-BY", seen.sent_by, case.sent_by),
         ("the number of log lines", len(seen.logged), 1 if case.login else 0),
         ("the milter's warning", seen.warning(case.warning), case.warning),
     ]
@@ -225,7 +261,8 @@ def differences(label, case, seen):
             compared.append(("the reply in the log", line.get("reply"), seen.reply))
     for message in seen.delivered:
         compared.append(("From", message.get_all("From"), case.authors))
-        compared.append(("the body", message.get_payload().splitlines(), body(label).splitlines()))
+        without = SENT_BY.sub("ORGANIZER", content(message))
+        compared.append(("the body", without.splitlines(), body(label, case).splitlines()))
     return [f"{what} is {shown(found)}, and should be {shown(wanted)}"
             for what, found, wanted in compared if found != wanted]
 
@@ -267,13 +304,16 @@ def print_row(number, case, seen):
     print("\n" + coloured(BOLD, f"{number}. {case.shows}"))
     reply = QUEUED if seen.reply.startswith(QUEUED) else seen.reply
     verdict = {"refused": RED, "deferred": RED, "not asked": DIM}.get(seen.verdict, GREEN)
-    cells = [case.login or "-", as_sent(case), seen.verdict, seen.sender or "-", seen.envelope or "-", reply]
+    sender = (seen.sender or "-") + (f"\nSENT-BY: {seen.sent_by}" if seen.sent_by else "")
+    cells = [case.login or "-", as_sent(case), seen.verdict, sender, seen.envelope or "-", reply]
     print_cells(cells, ["0", "0", verdict, "0", "0", DIM if reply == QUEUED else RED])
 
 
 def as_sent(case):
     """From, and what else is remarkable about the message as the client sent it."""
     lines = case.fields() if len(case.authors) > 1 or case.forged else list(case.authors)
+    if case.invitation:
+        lines.append("(an invitation)")
     if case.login and case.mail_from.partition("@")[0] != case.login:
         lines.append(f"MAIL FROM: {case.mail_from}")
     return "\n".join(lines)
