@@ -18,6 +18,7 @@ pub mod actions;
 pub mod address;
 pub mod admin;
 pub mod bodies;
+pub mod bounce;
 pub mod calendar;
 pub mod callbacks;
 pub mod config;
