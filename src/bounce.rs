@@ -77,7 +77,10 @@ pub fn concerns(refusal: &Refusal) -> Option<(Role, &Address)> {
         | Refusal::Shown(_)
         | Refusal::Misdirecting
         | Refusal::NeedsSmtpUtf8(_)
-        | Refusal::NoAddress => None,
+        | Refusal::NoAddress
+        | Refusal::BodyTooLong
+        | Refusal::NotActor(_)
+        | Refusal::Calendar(_) => None,
     }
 }
 

@@ -90,7 +90,10 @@ fn negotiate<L: Lookup>(
     context.requested_actions = needed(&site) & actions;
     // Asked for by name, they come whatever `milter_mail_macros` says. {mail_addr} is always defined, so the macros
     // of MAIL are never empty: an empty packet would leave the login of the message before in place.
-    context.requested_macros.insert(MacroStage::Mail, c"{auth_authen} {mail_addr}".to_owned());
+    // The name of the server is for reports.
+    let macros =
+        if site.bounces.is_some() { c"{auth_authen} {mail_addr} j" } else { c"{auth_authen} {mail_addr}" };
+    context.requested_macros.insert(MacroStage::Mail, macros.to_owned());
     let session = Session::new(shared.site.clone(), shared.transactions.clone(), steps);
     context.data = Some(Connection { session, options });
     Status::Continue
@@ -113,9 +116,11 @@ fn needed<L>(site: &Site<L>) -> Actions {
 }
 
 fn mail<L: Lookup>(context: &mut Context<Connection<L>>, arguments: &[CString]) -> Status {
-    let login = context.macros.get(c"{auth_authen}").map(|login| login.to_string_lossy().into_owned());
+    let given = |name| context.macros.get(name).map(|value| value.to_string_lossy().into_owned());
+    let (login, mta) = (given(c"{auth_authen}"), given(c"j"));
     let Some(connection) = &mut context.data else { return Status::Tempfail };
     let outcome = guarded(&mut connection.session, |session| {
+        session.named(mta.as_deref());
         session.mail(login, Envelope::read(arguments.iter().map(|argument| argument.as_bytes())))
     });
     status(outcome.unwrap_or_else(deferred), &mut context.reply)

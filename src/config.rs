@@ -15,6 +15,7 @@ mod accounts;
 mod aliases;
 mod cache;
 mod contexts;
+mod denied;
 mod directory;
 mod fault;
 mod files;
@@ -33,6 +34,7 @@ mod value;
 
 pub use accounts::Accounts;
 pub use cache::CacheConfig;
+pub use denied::{Denied, DeniedAction};
 pub use directory::{DirectoryConfig, Source};
 pub use fault::{ConfigError, Fault, Problem};
 pub use files::{Password, PasswordError, read_password};
@@ -63,8 +65,8 @@ pub struct Config {
     pub mode: Mode,
     /// `[[account]]`
     pub accounts: Accounts,
-    /// `denied.contact`: whom a refused person may ask; empty for nobody. Printable ASCII, at most 200 octets.
-    pub contact: String,
+    /// `[denied]`
+    pub denied: Denied,
     /// `scheduling.max_body`, in octets: longer bodies stay unread.
     pub max_body: usize,
     /// `[log]`
@@ -116,15 +118,17 @@ impl Config {
         let directory = directory::read(&root.table("directory"), base);
         let rules = rules::read(root, directory.as_ref());
         let cache = cache::read(&root.table("cache"));
+        let listen = listen::read(root);
+        let denied = denied::read(&root.table("denied"), &listen);
         let config = Self {
-            listen: listen::read(root),
+            listen,
             unauthenticated: root.choice("unauthenticated", &rules::CHOICES).unwrap_or(Choice::Accept),
             directory: directory?,
             cache,
             rules,
             mode: root.table("policy").choice("mode", &accounts::MODES).unwrap_or(Mode::Enforce),
             accounts: accounts::read(root),
-            contact: root.table("denied").text("contact", &value::CONTACT).unwrap_or_default(),
+            denied,
             max_body: scheduling::max_body(&root.table("scheduling")),
             log: log::read(&root.table("log")),
         };

@@ -5,6 +5,7 @@ use std::panic::AssertUnwindSafe;
 use futures_util::FutureExt;
 
 use crate::bodies::Full;
+use crate::bounce::relay::RelayError;
 use crate::directory::{Failure, lookup::Lookup};
 use crate::gather;
 use crate::grant::Facts;
@@ -33,6 +34,9 @@ pub(crate) enum Trouble {
     /// The connection was opened before a reload, and was not asked for what the configuration now needs.
     #[error("the connection was opened under another configuration; the next one will do")]
     Reloaded,
+    /// The report on a refused message could not be handed over.
+    #[error("the report cannot be sent: {0}")]
+    Relay(RelayError),
     /// The program has a fault: a panic.
     #[error("internal error: {0}")]
     Fault(String),

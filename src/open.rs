@@ -79,7 +79,7 @@ pub fn site(config: Config, before: Option<&Site<Answers>>) -> Result<Site<Answe
         Source::File(named) => Answers::File(Box::new(Resolver::new(file(named, &config)?, rules))),
         Source::Servers(named) => remembering(named, rules, &config, before.map(|site| &site.lookup))?,
     };
-    Ok(Site::new(config, answers))
+    Ok(Site::new(config, answers, before.and_then(|site| site.bounces.as_deref())))
 }
 
 fn remembering(
@@ -118,7 +118,7 @@ fn settings(servers: &[Server], cache: &CacheConfig) -> CacheSettings {
 /// As of [`site`].
 pub fn command(config: Config) -> Result<Site<Resolver<Backend>>, OpenError> {
     let resolver = Resolver::new(backend(&config)?, lookup_rules(&config));
-    Ok(Site::new(config, resolver))
+    Ok(Site::new(config, resolver, None))
 }
 
 fn backend(config: &Config) -> Result<Backend, OpenError> {

@@ -10,8 +10,9 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use crate::actions::{self, Modification};
-use crate::address::Address;
+use crate::address::{Address, canonical_domain};
 use crate::bodies::{Held, Room};
+use crate::bounce::original::Original;
 use crate::calendar::SentBy;
 use crate::directory::lookup::Lookup;
 use crate::grant::{Facts, Mode};
@@ -23,7 +24,10 @@ use crate::scheduling::{self, Splice};
 use crate::site::Site;
 use crate::transactions::{Open, Transactions};
 
+mod bounce;
 mod log;
+
+use bounce::{Bounce, Waiting};
 
 /// What is to be done with the message.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -87,6 +91,8 @@ pub struct Session<L> {
     site: watch::Receiver<Arc<Site<L>>>,
     transactions: Transactions,
     steps: Steps,
+    /// What the MTA calls itself.
+    mta: Option<String>,
     transaction: Option<Transaction<L>>,
 }
 
@@ -96,6 +102,9 @@ struct Transaction<L> {
     login: String,
     envelope: Envelope,
     header: Header,
+    /// What a report would need, where there may be one.
+    original: Option<Original>,
+    mta: Option<String>,
     steps: Steps,
     stage: Stage,
     open: Open,
@@ -109,6 +118,8 @@ enum Stage {
     Body(Box<Pending>),
     /// It is accepted, with these modifications at its end.
     Due(Vec<Modification>),
+    /// It is refused, and a report on it is due at its end.
+    Bounce(Box<Waiting>),
 }
 
 /// A message that waits for its body.
@@ -125,7 +136,12 @@ impl<L: Lookup> Session<L> {
     /// A connection that uses whatever configuration holds when a message begins.
     /// `steps` is what the MTA was asked to send.
     pub fn new(site: watch::Receiver<Arc<Site<L>>>, transactions: Transactions, steps: Steps) -> Self {
-        Self { site, transactions, steps, transaction: None }
+        Self { site, transactions, steps, mta: None, transaction: None }
+    }
+
+    /// What the MTA calls itself: the macro `j`. What is no host name is forgotten.
+    pub fn named(&mut self, mta: Option<&str>) {
+        self.mta = mta.and_then(|name| canonical_domain(name).ok());
     }
 
     /// MAIL FROM. `login` is the macro `{auth_authen}`. Whatever an earlier message left behind is gone.
@@ -144,7 +160,10 @@ impl<L: Lookup> Session<L> {
         };
         let Some(open) = self.transactions.open() else { return Outcome::Refuse(reply::ending()) };
         let (header, steps, stage) = (Header::default(), self.steps, Stage::Header);
-        self.transaction = Some(Transaction { site, login, envelope, header, steps, stage, open });
+        let may_bounce = site.bounces.is_some() && site.mode_for(&login) == Mode::Enforce;
+        let (original, mta) = (may_bounce.then(Original::default), self.mta.clone());
+        self.transaction =
+            Some(Transaction { site, login, envelope, header, original, mta, steps, stage, open });
         Outcome::Continue
     }
 
@@ -159,6 +178,9 @@ impl<L: Lookup> Session<L> {
     pub fn header(&mut self, name: &[u8], body: &[u8]) {
         if let Some(transaction) = &mut self.transaction {
             transaction.header.add(name, body);
+            if let Some(original) = &mut transaction.original {
+                original.add(name, body);
+            }
         }
     }
 
@@ -216,8 +238,13 @@ impl<L: Lookup> Transaction<L> {
             Ok(Judged::Verdict(verdict)) => Ok(verdict),
             Err(trouble) => Err(trouble),
         };
+        let (verdict, bounce) = self.bounce(verdict, &message).await;
+        if let Bounce::Due(due) = bounce {
+            self.stage = Stage::Bounce(Box::new(Waiting { due, message, took }));
+            return Outcome::Continue;
+        }
         let case = Case { message: &message, content: None, queue_id, took };
-        let Conclusion { outcome, modifications } = self.conclude(&verdict, &case);
+        let Conclusion { outcome, modifications } = self.conclude(&verdict, &bounce, &case);
         if modifications.is_empty() {
             return outcome;
         }
@@ -248,7 +275,7 @@ impl<L: Lookup> Transaction<L> {
             return Next::Skip;
         };
         let case = Case { message: &pending.message, content: None, queue_id, took };
-        Next::End(self.conclude(&Err(full.into()), &case).outcome)
+        Next::End(self.conclude(&Err(full.into()), &Bounce::None, &case).outcome)
     }
 
     async fn end(mut self, queue_id: &str) -> End {
@@ -258,6 +285,10 @@ impl<L: Lookup> Transaction<L> {
                 End { outcome: Outcome::Accept, modifications, open: Some(self.open), room: None }
             }
             Stage::Body(pending) => self.end_with_body(*pending, queue_id).await,
+            Stage::Bounce(waiting) => {
+                let outcome = waiting.conclude(queue_id).await;
+                End { open: Some(self.open), ..End::without_change(outcome) }
+            }
         }
     }
 
@@ -274,18 +305,23 @@ impl<L: Lookup> Transaction<L> {
             Ok(content) => unwinding(self.site.judge_with_body(&message, facts, content)).await,
             Err(trouble) => Err(Trouble::Fault(trouble.to_string())),
         };
+        let (verdict, bounce) = self.bounce(verdict, &message).await;
         let case = Case {
             message: &message,
             content: content.as_ref().ok(),
             queue_id,
             took: took + start.elapsed(),
         };
-        let Conclusion { outcome, modifications } = self.conclude(&verdict, &case);
+        if let Bounce::Due(due) = bounce {
+            let outcome = due.conclude(&case).await;
+            return End { open: Some(self.open), ..End::without_change(outcome) };
+        }
+        let Conclusion { outcome, modifications } = self.conclude(&verdict, &bounce, &case);
         End { outcome, modifications, open: Some(self.open), room }
     }
 
     /// Writes the message's log line, and says what is to be done.
-    fn conclude(&self, verdict: &Result<Verdict, Trouble>, case: &Case<'_>) -> Conclusion {
+    fn conclude(&self, verdict: &Result<Verdict, Trouble>, bounce: &Bounce, case: &Case<'_>) -> Conclusion {
         let mode = self.site.mode_for(&self.login);
         let line = log::Line { case, mode };
         let conclusion = match verdict {
@@ -300,7 +336,7 @@ impl<L: Lookup> Transaction<L> {
             }
             Ok(Verdict::Refuse(refusal)) => {
                 let reply = reply::refusal(refusal, &self.site.contact);
-                line.refused(&reply);
+                line.refused(&reply, bounce.none_because());
                 Conclusion::without_change(Outcome::Refuse(reply))
             }
             Err(trouble) => {
@@ -326,6 +362,7 @@ impl Conclusion {
 }
 
 /// A message with all that is known of it when it is concluded.
+#[derive(Clone, Copy)]
 struct Case<'a> {
     message: &'a Message,
     /// None if the body was not needed.

@@ -2,7 +2,8 @@
 
 use std::sync::Arc;
 
-use crate::config::{Accounts, Config};
+use crate::bounce::{Bounces, relay::Relay};
+use crate::config::{Accounts, Config, DeniedAction};
 use crate::grant::Mode;
 use crate::policy::{Choice, Return, Rules};
 
@@ -21,20 +22,27 @@ pub struct Site<L> {
     pub unauthenticated: Choice,
     /// `denied.contact`; empty for nobody.
     pub contact: String,
+    /// `denied.action = "bounce"`
+    pub bounces: Option<Arc<Bounces>>,
     /// `scheduling.max_body`, in octets.
     pub max_body: usize,
 }
 
 impl<L> Site<L> {
-    /// The configuration with the directory that it names.
-    pub fn new(config: Config, lookup: L) -> Self {
+    /// The configuration with the directory that it names. `before` is what made reports until now.
+    pub fn new(config: Config, lookup: L, before: Option<&Bounces>) -> Self {
+        let bounces = match &config.denied.action {
+            DeniedAction::Reject => None,
+            DeniedAction::Bounce { host, port } => Some(Bounces::new(Relay::new(host, *port), before)),
+        };
         Self {
+            bounces: bounces.map(Arc::new),
             lookup,
             rules: config.rules,
             accounts: config.accounts,
             mode: config.mode,
             unauthenticated: config.unauthenticated,
-            contact: config.contact,
+            contact: config.denied.contact,
             max_body: config.max_body,
         }
     }
@@ -51,9 +59,8 @@ impl<L> Site<L> {
     }
 
     /// Whether anything depends on the recipients of a message.
-    #[expect(clippy::unused_self, reason = "nothing does yet")]
     pub(crate) fn needs_recipients(&self) -> bool {
-        false
+        self.bounces.is_some()
     }
 
     /// Whether a body may be needed.

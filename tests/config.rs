@@ -19,8 +19,8 @@ use std::time::Duration;
 
 use delegation_milter::address::{Address, Pattern};
 use delegation_milter::config::{
-    Bind, CacheConfig, ClientFiles, Config, ConfigError, Known, Level, Listen, LogFormat, Server, Shape,
-    Source, TABLES, TlsFiles, Transport,
+    Bind, CacheConfig, ClientFiles, Config, ConfigError, DeniedAction, Known, Level, Listen, LogFormat,
+    Server, Shape, Source, TABLES, TlsFiles, Transport,
 };
 use delegation_milter::directory::filter::Filter;
 use delegation_milter::directory::schema::{Member, Schema};
@@ -218,7 +218,8 @@ const CHANGES: &[Change] = &[
     ("envelope.on_behalf", r#""delegate""#, |c| c.rules.envelope.on_behalf == Return::Delegate),
     ("envelope.on_behalf", r#""principal""#, |c| c.rules.envelope.on_behalf == Return::Principal),
     ("envelope.send_as", r#""keep""#, |c| c.rules.envelope.send_as == Return::Keep),
-    ("denied.contact", r#""help@example.org""#, |c| c.contact == "help@example.org"),
+    ("denied.action", r#""bounce""#, |c| c.denied.action == bounce_to("127.0.0.1", 25)),
+    ("denied.contact", r#""help@example.org""#, |c| c.denied.contact == "help@example.org"),
     ("domain_aliases.\"Example.NET\"", r#""Example.ORG""#, |c| forms(c, "a@example.net") == ["a@example.net", "a@example.org"]),
     ("log.format", r#""json""#, |c| c.log.format == LogFormat::Json),
     ("log.format", r#""journald""#, |c| c.log.format == LogFormat::Journald),
@@ -240,6 +241,8 @@ const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("cache.watch", "true"),
     ("policy.on_behalf_display", r#""none""#),
     ("denied.action", r#""reject""#),
+    // It shapes what "bounce" does: without it, it waits.
+    ("denied.relay", r#""[::1]:2525""#),
     ("sent_copy.on_behalf", "false"),
     ("sent_copy.send_as", "false"),
 ];
@@ -256,7 +259,11 @@ const FOR_SERVERS: &[&str] = &[
 ];
 
 /// Keys that no value makes acceptable in this version; `tests/config` has what is said of them.
-const TOO_EARLY: &[&str] = &["denied.relay", "sent_copy.address", "metrics.listen"];
+const TOO_EARLY: &[&str] = &["sent_copy.address", "metrics.listen"];
+
+fn bounce_to(host: &str, port: u16) -> DeniedAction {
+    DeniedAction::Bounce { host: host.to_owned(), port }
+}
 
 /// The forms under which an address is looked up.
 fn forms(config: &Config, address: &str) -> Vec<String> {
@@ -315,7 +322,8 @@ fn the_smallest_file_has_the_defaults() {
         watch: true,
     };
     assert_eq!(config.cache, cache);
-    assert_eq!((config.mode, config.contact.as_str()), (Mode::Enforce, ""));
+    assert_eq!(config.denied.action, DeniedAction::Reject);
+    assert_eq!((config.mode, config.denied.contact.as_str()), (Mode::Enforce, ""));
     assert_eq!((config.log.format, config.log.level), (LogFormat::Text, Level::Info));
     assert_eq!(config.accounts.iter().count(), 0);
 }

@@ -84,7 +84,9 @@ impl From<Trouble> for ExplainError {
     fn from(trouble: Trouble) -> Self {
         match trouble {
             Trouble::Directory(failure) => failure.into(),
-            Trouble::Full(_) | Trouble::Reloaded | Trouble::Fault(_) => Self::Trouble(trouble.to_string()),
+            Trouble::Full(_) | Trouble::Reloaded | Trouble::Relay(_) | Trouble::Fault(_) => {
+                Self::Trouble(trouble.to_string())
+            }
         }
     }
 }

@@ -15,7 +15,7 @@ use super::relay::RelayError;
 use crate::address::{Address, AddressRules};
 use crate::grant::Submitter;
 use crate::message::{Envelope, ReversePath};
-use crate::policy::Role;
+use crate::policy::{Role, Rules};
 
 mod status;
 
@@ -86,7 +86,12 @@ pub struct Locality<'a> {
     pub addresses: &'a AddressRules,
 }
 
-impl Locality<'_> {
+impl<'a> Locality<'a> {
+    /// As the administrator chose.
+    pub fn of(rules: &'a Rules) -> Self {
+        Self { domains: &rules.local_domains, addresses: &rules.addresses }
+    }
+
     /// Whether mail to `address` stays here. Where the administrator lists no domains, the domains of the submitter's
     /// own addresses are local: what the directory or an `[[account]]` says is taken for it. A list is taken at its
     /// word: then an entry with a mailbox elsewhere gets no report.

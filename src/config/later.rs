@@ -7,7 +7,6 @@ use super::value::{COPY_ADDRESS, HOST_PORT};
 
 pub(super) fn check(root: &Table<'_>) {
     on_behalf_display(&root.table("policy"));
-    denied(&root.table("denied"));
     sent_copy(&root.table("sent_copy"));
     metrics(&root.table("metrics"));
 }
@@ -17,17 +16,6 @@ fn on_behalf_display(table: &Table<'_>) {
         return not_yet(table, "on_behalf_display", r#""name" is"#, r#"allowed is "none""#);
     }
     table.choice("on_behalf_display", &[("none", ())]);
-}
-
-fn denied(table: &Table<'_>) {
-    let relay = table.text("relay", &HOST_PORT).is_some();
-    if table.is("action", "bounce") {
-        return not_yet(table, "action", r#""bounce" is"#, r#"allowed is "reject""#);
-    }
-    table.choice("action", &[("reject", ())]);
-    if relay {
-        not_yet(table, "relay", "bounces are", "remove it");
-    }
 }
 
 fn sent_copy(table: &Table<'_>) {

@@ -4,6 +4,7 @@
 use tracing::{info, warn};
 
 use super::Case;
+use crate::bounce::report::NoReport;
 use crate::grant::Mode;
 use crate::judge::{Content, Trouble};
 use crate::message::{Envelope, Message};
@@ -48,8 +49,15 @@ impl Line<'_> {
         write_line!(info, self, verdict, by = printable(&by), sender, envelope, calendar,);
     }
 
-    pub(super) fn refused(&self, reply: &Reply) {
-        write_line!(info, self, refusal(self.mode), reply = reply.to_string(),);
+    /// `no_report` is why there is no report on it, if one was thought of.
+    pub(super) fn refused(&self, reply: &Reply, no_report: Option<&NoReport>) {
+        let no_report = no_report.map(ToString::to_string);
+        write_line!(info, self, refusal(self.mode), reply = reply.to_string(), no_report,);
+    }
+
+    /// Dropped, for the submitter gets this report. The reply is the one that the client would have got.
+    pub(super) fn bounced(&self, reply: &Reply, report: &str) {
+        write_line!(info, self, "bounce", reply = reply.to_string(), report = printable(report),);
     }
 
     pub(super) fn deferred(&self, trouble: &Trouble) {

@@ -100,6 +100,7 @@ fn site(directed: Directed, mode: Mode) -> Site<Found> {
         mode,
         unauthenticated: Choice::Accept,
         contact: String::new(),
+        bounces: None,
         max_body: 1 << 20,
     }
 }

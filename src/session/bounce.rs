@@ -1,0 +1,123 @@
+//! A refused message and the report on it. The report is sent at the end of the message, so that a client that breaks
+//! off before gets none.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use super::log::Line;
+use super::{Case, Outcome, Transaction};
+use crate::bounce::report::{self, Draft, Locality, NoReport, Refused};
+use crate::bounce::{self, Bounces, Sent};
+use crate::directory::lookup::Lookup;
+use crate::gather;
+use crate::grant::Mode;
+use crate::judge::{Trouble, unwinding};
+use crate::message::Message;
+use crate::policy::{Refusal, Verdict};
+use crate::reply::{self, Reply};
+
+/// Whether there is a report on a message.
+pub(super) enum Bounce {
+    /// It is no matter for one.
+    None,
+    /// There must be none.
+    Not(NoReport),
+    /// It is to be sent.
+    Due(Box<Due>),
+}
+
+/// A report that is to be sent.
+pub(super) struct Due {
+    bounces: Arc<Bounces>,
+    draft: Draft,
+    mta: Option<String>,
+    /// What the client is told if there is no report after all.
+    reply: Reply,
+}
+
+/// A message that waits for its end and its report.
+pub(super) struct Waiting {
+    pub(super) due: Box<Due>,
+    pub(super) message: Message,
+    /// The time that it took to decide.
+    pub(super) took: Duration,
+}
+
+impl Bounce {
+    /// Why there must be none.
+    pub(super) fn none_because(&self) -> Option<&NoReport> {
+        match self {
+            Self::Not(why) => Some(why),
+            Self::None | Self::Due(_) => None,
+        }
+    }
+}
+
+impl<L: Lookup> Transaction<L> {
+    /// Whether there is a report on a message with this verdict; the verdict is another if that cannot be found out.
+    pub(super) async fn bounce(
+        &self,
+        verdict: Result<Verdict, Trouble>,
+        message: &Message,
+    ) -> (Result<Verdict, Trouble>, Bounce) {
+        let Ok(Verdict::Refuse(refusal)) = &verdict else { return (verdict, Bounce::None) };
+        match unwinding(self.draft(refusal, message)).await {
+            Ok(bounce) => (verdict, bounce),
+            Err(trouble) => (Err(trouble), Bounce::None),
+        }
+    }
+
+    async fn draft(&self, refusal: &Refusal, message: &Message) -> Result<Bounce, Trouble> {
+        let (Some(bounces), Some(original), Some(address)) =
+            (&self.site.bounces, &self.original, bounce::concerns(refusal))
+        else {
+            return Ok(Bounce::None);
+        };
+        let person = self.site.lookup.person(&self.login).await?;
+        let submitter = &gather::submitter(&self.site, &self.login, person);
+        let contact = &self.site.contact;
+        let reply = reply::refusal(refusal, contact);
+        let (envelope, told) = (&message.envelope, &reply.to_string());
+        let refused = Refused { submitter, envelope, original, address, reply: told, contact };
+        Ok(match report::draft(refused, Locality::of(&self.site.rules)) {
+            Ok(draft) => {
+                let (bounces, mta) = (Arc::clone(bounces), self.mta.clone());
+                Bounce::Due(Box::new(Due { bounces, draft, mta, reply }))
+            }
+            Err(why) => Bounce::Not(why),
+        })
+    }
+}
+
+impl Waiting {
+    /// The end of the message.
+    pub(super) async fn conclude(&self, queue_id: &str) -> Outcome {
+        let case = Case { message: &self.message, content: None, queue_id, took: self.took };
+        self.due.conclude(&case).await
+    }
+}
+
+impl Due {
+    /// Sends the report, writes the log line of the message, and says what becomes of it.
+    pub(super) async fn conclude(&self, case: &Case<'_>) -> Outcome {
+        let start = Instant::now();
+        let sent = self.bounces.send(&self.draft, self.mta.as_deref()).await;
+        let case = Case { took: case.took + start.elapsed(), ..*case };
+        // Of messages that are only watched, no header is kept to report on.
+        let line = Line { case: &case, mode: Mode::Enforce };
+        match sent {
+            Sent::Taken { message_id } => {
+                line.bounced(&self.reply, &message_id);
+                Outcome::Discard
+            }
+            Sent::Not(why) => {
+                line.refused(&self.reply, Some(&why));
+                Outcome::Refuse(self.reply.clone())
+            }
+            Sent::Later(error) => {
+                line.deferred(&Trouble::Relay(error));
+                Outcome::Refuse(reply::temporary())
+            }
+        }
+    }
+}
