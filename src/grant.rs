@@ -134,6 +134,8 @@ pub struct Entry {
     pub logins: Vec<String>,
     /// The numbers that stand for it in grants, if it is a person.
     pub numbers: Vec<String>,
+    /// Whether it is a group, which receives mail for others: a security group or a distribution list.
+    pub is_group: bool,
     /// `delegationEnabled`, where it says something.
     pub enabled: Option<bool>,
     /// What it grants to others.

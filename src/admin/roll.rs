@@ -16,13 +16,10 @@ use crate::directory::ldap::LdapDirectory;
 use crate::directory::ldif;
 use crate::directory::login::Login;
 use crate::directory::record::{Record, key};
-use crate::directory::schema::{Dialect, GrantForm, MemberName, OBJECT_SID, Schema, any_of};
+use crate::directory::schema::{Dialect, GrantForm, MemberName, OBJECT_CLASS, OBJECT_SID, Schema, any_of};
 use crate::dn::Dn;
 use crate::grant::{Delegate, Entry, Right};
 use crate::open::{Backend, OpenError};
-
-/// The classes of an entry (RFC 4512 section 3.3).
-pub(super) const CLASS: &str = "objectClass";
 
 /// RFC 4511 section 4.5.1.8: entries without attributes.
 const NO_ATTRIBUTES: &str = "1.1";
@@ -67,7 +64,7 @@ impl<'a> Roll<'a> {
 
     /// The entry with this name.
     pub(super) async fn at(&self, dn: &Dn) -> Result<Option<Found>, Failure> {
-        let found = self.find(Some(dn), &Filter::present(CLASS)).await?;
+        let found = self.find(Some(dn), &Filter::present(OBJECT_CLASS)).await?;
         Ok(found.into_iter().find(|found| found.entry.dn == *dn))
     }
 
@@ -153,7 +150,7 @@ impl<'a> Roll<'a> {
     /// Whom a group names as its members; values that name nobody are left out.
     pub(super) async fn members(&self, group: &Dn) -> Result<Vec<MemberName>, Failure> {
         let attributes: Vec<_> = self.schema.member.iter().map(|member| member.attribute.clone()).collect();
-        let records = self.records(Some(group), &Filter::present(CLASS), &attributes).await?;
+        let records = self.records(Some(group), &Filter::present(OBJECT_CLASS), &attributes).await?;
         let Some(record) = records.iter().find(|record| record.dn == *group) else { return Ok(Vec::new()) };
         let mut reader = Reader::new(self.schema, record);
         let mut members = Vec::new();
@@ -207,7 +204,7 @@ impl<'a> Roll<'a> {
         kind: &Filter,
         records: &[Record],
     ) -> Result<HashSet<Dn>, Failure> {
-        if *kind == Filter::present(CLASS) {
+        if *kind == Filter::present(OBJECT_CLASS) {
             return Ok(records.iter().map(|record| record.dn.clone()).collect());
         }
         let both = Filter::and([kind.clone(), condition.clone()]);
@@ -231,12 +228,12 @@ impl<'a> Roll<'a> {
         }
     }
 
-    /// What is read of an entry: all that messages read, but members, and its classes.
+    /// What is read of an entry: all that messages read, but members.
     fn attributes(&self) -> Vec<String> {
         let members: HashSet<_> = self.schema.member.iter().map(|member| key(&member.attribute)).collect();
         let mut seen = HashSet::new();
-        let attributes = self.schema.attributes().chain([CLASS]);
-        let wanted = attributes.filter(|name| !members.contains(&key(name)) && seen.insert(key(name)));
+        let wanted =
+            self.schema.attributes().filter(|name| !members.contains(&key(name)) && seen.insert(key(name)));
         wanted.map(str::to_owned).collect()
     }
 }

@@ -102,6 +102,7 @@ impl<'a> Reader<'a> {
             aliases,
             logins: if is_person { self.logins() } else { Vec::new() },
             numbers: if is_person { self.numbers() } else { Vec::new() },
+            is_group: self.schema.is_group(self.record),
             enabled: self.enabled(),
             grants,
             security: access.security,

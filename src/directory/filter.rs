@@ -113,6 +113,20 @@ impl Filter {
         }
     }
 
+    /// The values with which it compares the attribute for equality, wherever it does.
+    pub fn equal_to(&self, attribute: &str) -> Vec<&[u8]> {
+        match self {
+            Self::And(filters) | Self::Or(filters) => {
+                filters.iter().flat_map(|filter| filter.equal_to(attribute)).collect()
+            }
+            Self::Not(filter) => filter.equal_to(attribute),
+            Self::Compare(own, Comparison::Equal, value) if own.eq_ignore_ascii_case(attribute) => {
+                vec![value]
+            }
+            Self::Compare(..) | Self::Present(_) | Self::Substrings(..) | Self::Extensible(_) => Vec::new(),
+        }
+    }
+
     /// `(!…)`
     pub fn negate(filter: Self) -> Self {
         Self::Not(Box::new(filter))

@@ -1,6 +1,7 @@
 //! Which attributes and filters say what at a site. Presets are data (`presets`); nothing else knows of them.
 
 use crate::directory::filter::Filter;
+use crate::directory::record::Record;
 use crate::dn::{Dn, DnError};
 use crate::grant::{self, Delegate, Right};
 use crate::policy::Prefer;
@@ -42,6 +43,8 @@ pub struct Schema {
     pub principal: Filter,
     /// Which groups may be delegates.
     pub security_group: Filter,
+    /// The object classes of groups, of distribution lists too.
+    pub group_classes: Vec<String>,
     /// Which right wins where a principal gives both, unless `policy.prefer` says it.
     pub prefer: Prefer,
     /// What kind of server has it.
@@ -120,7 +123,16 @@ impl Schema {
         let members = self.member.iter().map(|member| &member.attribute);
         let identities = self.has_descriptors().then_some([OBJECT_SID, PRIMARY_GROUP]);
         let named = lists.into_iter().flatten().chain(members).map(String::as_str);
-        named.chain(identities.into_iter().flatten())
+        named.chain(identities.into_iter().flatten()).chain([OBJECT_CLASS])
+    }
+
+    /// Whether the record is a group: it has a class of groups, or one that the filter for security groups names, in
+    /// whichever sense. One that shows no class at all may be one: every entry has a class (RFC 4512 section 2.4).
+    pub fn is_group(&self, record: &Record) -> bool {
+        let named = self.security_group.equal_to(OBJECT_CLASS);
+        let classes = || self.group_classes.iter().map(String::as_bytes).chain(named.iter().copied());
+        let mut own = record.values(OBJECT_CLASS).peekable();
+        own.peek().is_none() || own.any(|own| classes().any(|class| own.eq_ignore_ascii_case(class)))
     }
 
     /// Whether security descriptors grant anything, so that entries are known by their security identifiers.
@@ -225,6 +237,9 @@ impl GrantForm {
         }
     }
 }
+
+/// What an entry is (RFC 4512 section 3.3).
+pub const OBJECT_CLASS: &str = "objectClass";
 
 /// Who an entry is to security descriptors (MS-ADA3): its identifier, and the last part of its primary group's.
 pub const OBJECT_SID: &str = "objectSid";

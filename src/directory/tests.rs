@@ -17,6 +17,7 @@ fn entry(name: &str) -> Arc<Entry> {
         aliases: vec![],
         logins: vec![],
         numbers: Vec::new(),
+        is_group: false,
         enabled: None,
         security: None,
         grants: vec![],

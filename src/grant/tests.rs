@@ -28,6 +28,7 @@ fn person(name: &str) -> Entry {
         aliases: Vec::new(),
         logins: vec![login.to_owned()],
         numbers: Vec::new(),
+        is_group: false,
         enabled: None,
         security: None,
         grants: Vec::new(),

@@ -25,6 +25,7 @@ fn entry(name: &str, grants: &[(Right, &str)]) -> Entry {
         aliases: vec![],
         logins: vec![name.to_owned()],
         numbers: Vec::new(),
+        is_group: false,
         enabled: None,
         security: None,
         grants: grants.iter().map(grant).collect(),

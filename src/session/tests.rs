@@ -55,6 +55,7 @@ fn entry(name: &str, right: Option<Right>) -> Entry {
         aliases: vec![],
         logins: vec![name.into()],
         numbers: Vec::new(),
+        is_group: false,
         enabled: None,
         security: None,
         grants: right.into_iter().map(grant).collect(),

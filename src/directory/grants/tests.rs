@@ -16,6 +16,7 @@ fn carl() -> Entry {
         aliases: vec![Address::parse("c@example.org").unwrap()],
         logins: vec!["carl".to_owned()],
         numbers: vec!["1003".to_owned()],
+        is_group: false,
         enabled: None,
         grants: Vec::new(),
         security: None,

@@ -92,6 +92,7 @@ fn member(name: &str, logins: &[&str]) -> Entry {
         aliases: vec![],
         logins: logins.iter().map(|&login| login.to_owned()).collect(),
         numbers: Vec::new(),
+        is_group: false,
         enabled: None,
         security: None,
         grants: vec![],

@@ -251,6 +251,7 @@ fn an_entry_from_its_attributes() {
         logins: vec!["bea".to_owned(), "bea@example.org".to_owned()],
         numbers: Vec::new(),
         enabled: Some(true),
+        is_group: false,
         security: None,
         grants: vec![
             grant(Right::SendAs, Delegate::Dn(dn("uid=anna,dc=org"))),

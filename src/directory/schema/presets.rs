@@ -49,9 +49,28 @@ fn delegation() -> Schema {
                 Filter::equal("delegationSecurityGroup", "TRUE"),
             ]),
         ]),
+        group_classes: names(&GROUPS),
         prefer: Prefer::SendOnBehalf,
         dialect: Dialect::Standard,
     }
+}
+
+/// Groups of the standards, and lists of the common schemas: RFC 4519 section 3.5 and 3.6, RFC 2307 and its draft
+/// successor, `dyngroup.schema` and `misc.schema` of OpenLDAP, and the lists of Netscape's and Sun's servers.
+const GROUPS: [&str; 8] = [
+    "groupOfNames",
+    "groupOfUniqueNames",
+    "posixGroup",
+    "groupOfMembers",
+    "groupOfURLs",
+    "nisMailAlias",
+    "rfc822MailGroup",
+    "mailGroup",
+];
+
+/// Those and a product's own.
+fn groups(own: &[&str]) -> Vec<String> {
+    names(&[&GROUPS, own].concat())
 }
 
 /// Kopano Core on OpenLDAP: `installer/ldap/kopano.schema`, and the defaults of `ldap.cfg`. What people grant themselves
@@ -65,6 +84,7 @@ fn kopano() -> Schema {
         // A shared store does not log in (`ldap_nonactive_attribute`).
         person: Filter::and([people(), Filter::negate(Filter::equal("kopanoSharedStoreOnly", "1"))]),
         security_group: Filter::and([class("kopano-group"), Filter::equal("kopanoSecurityGroup", "1")]),
+        group_classes: groups(&["kopano-group", "kopano-dynamicgroup"]),
         ..delegation()
     }
 }
@@ -95,6 +115,7 @@ fn active_directory() -> Schema {
         // MS-ADTS section 3.1.1.1.5.1: what was deleted stays for a while.
         principal: Filter::negate(Filter::equal("isDeleted", "TRUE")),
         security_group: Filter::and([class("group"), Filter::has_bits("groupType", SECURITY_ENABLED)]),
+        group_classes: groups(&["group", "msExchDynamicDistributionList", "kopanoDynamicGroup"]),
         prefer: Prefer::SendAs,
         dialect: Dialect::ActiveDirectory,
         ..delegation()
@@ -114,6 +135,7 @@ fn kolab() -> Schema {
             class("groupOfUniqueNames"),
             Filter::negate(class("kolabGroupOfUniqueNames")),
         ]),
+        group_classes: groups(&["kolabGroupOfUniqueNames"]),
         ..delegation()
     }
 }
@@ -135,6 +157,7 @@ fn univention() -> Schema {
             class("univentionGroup"),
             Filter::negate(Filter::present("mailPrimaryAddress")),
         ]),
+        group_classes: groups(&["univentionGroup", "univentionMailList"]),
         ..delegation()
     }
 }
@@ -155,6 +178,8 @@ fn names(names: &[&str]) -> Vec<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::directory::record::Record;
+    use crate::dn::Dn;
 
     #[test]
     fn presets_by_name() {
@@ -200,5 +225,47 @@ mod tests {
         ] {
             assert_eq!(preset(name).unwrap().security_group.to_string(), text);
         }
+    }
+
+    #[test]
+    fn groups_of_the_products() {
+        for (name, classes, is_group) in [
+            ("delegation", &["top", "inetOrgPerson", "posixAccount", "delegationPrincipal"][..], false),
+            ("delegation", &["groupofnames"], true),
+            ("delegation", &["top", "nisMailAlias"], true),
+            ("delegation", &["organization", "delegationPrincipal"], false),
+            // What a server shows of an entry whose classes we may not read.
+            ("delegation", &[], true),
+            ("kopano", &["posixGroup", "kopano-group"], true),
+            ("kopano", &["kopano-dynamicgroup"], true),
+            ("kopano", &["inetOrgPerson", "kopano-user"], false),
+            ("active-directory", &["top", "group"], true),
+            ("active-directory", &["top", "person", "organizationalPerson", "user"], false),
+            ("active-directory", &["top", "msExchDynamicDistributionList"], true),
+            ("kolab", &["kolabGroupOfUniqueNames"], true),
+            ("kolab", &["kolabSharedFolder", "mailRecipient"], false),
+            ("univention", &["univentionMailList"], true),
+            ("univention", &["univentionGroup", "posixGroup"], true),
+        ] {
+            let schema = preset(name).unwrap();
+            assert_eq!(schema.is_group(&of_classes(classes)), is_group, "{name} {classes:?}");
+        }
+    }
+
+    #[test]
+    fn a_filter_of_the_site_names_classes_of_groups() {
+        let filter = "(&(objectClass=acmeTeam)(!(OBJECTCLASS=acmeList))(cn=acmePerson))";
+        let schema = Schema { security_group: Filter::parse(filter).unwrap(), ..delegation() };
+        for (class, is_group) in
+            [("acmeteam", true), ("acmeList", true), ("acmePerson", false), ("groupOfNames", true)]
+        {
+            assert_eq!(schema.is_group(&of_classes(&[class])), is_group, "{class}");
+        }
+    }
+
+    fn of_classes(classes: &[&str]) -> Record {
+        let mut record = Record::new(Dn::parse("cn=x").unwrap());
+        classes.iter().for_each(|class| record.push("objectClass", class.as_bytes().to_vec()));
+        record
     }
 }

@@ -38,6 +38,7 @@ fn entry(name: &str) -> Entry {
         aliases: Vec::new(),
         logins: Vec::new(),
         numbers: Vec::new(),
+        is_group: false,
         enabled: None,
         security: Some(Box::new(security)),
         grants: Vec::new(),

@@ -172,6 +172,7 @@ fn entry(version: u64) -> Arc<Entry> {
         aliases: vec![],
         logins: vec![],
         numbers: Vec::new(),
+        is_group: false,
         enabled: None,
         security: None,
         grants: vec![],
