@@ -8,6 +8,10 @@
 use crate::address::{self, Address, AddressError};
 use crate::display;
 
+mod places;
+
+pub use places::{Place, places};
+
 /// The longest field body that is read, in octets.
 pub const MAX_FIELD: usize = 8 * 1024;
 /// The most mailboxes in one field.
