@@ -7,7 +7,11 @@ use mail_builder::headers::{Header, address::Address as Writer};
 
 use crate::mailbox;
 use crate::message::Message;
-use crate::policy::{Accepted, EnvelopeChange, SenderChange, SenderMailbox};
+use crate::policy::{Accepted, EnvelopeChange, FromChange, SenderChange, SenderMailbox};
+
+mod from;
+
+pub use from::FROM;
 
 /// The field that is written and deleted.
 pub const SENDER: &str = "Sender";
@@ -21,6 +25,8 @@ pub enum Modification {
     ChangeSender(FieldBody),
     /// Adds a Sender at the end of the header.
     AddSender(FieldBody),
+    /// Writes the body of the first From anew.
+    ChangeFrom(FieldBody),
     /// Replaces the envelope sender.
     ChangeEnvelope {
         /// The reverse-path with its angle brackets.
@@ -50,24 +56,36 @@ impl FieldBody {
     fn mailbox(mailbox: &SenderMailbox) -> Self {
         let address = format!("<{}>", mailbox.address);
         let Some(name) = &mailbox.name else { return Self(address) };
-        let mut bytes = Vec::new();
-        // The address itself is written by us: its form is what was compared.
-        Writer::new_address(Some(name.as_str()), "x@x").write_header(&mut bytes, SENDER.len() + 2);
-        let text = String::from_utf8_lossy(&bytes).replace("\r\n", "\n");
-        let Some((phrase, _)) = text.rsplit_once("<x@x>") else { return Self(address) };
-        let phrase = phrase.trim_end();
-        // A fold inside a quoted string is legal, and ends it for some readers: rather a line over 78 octets.
-        let phrase = if phrase.starts_with('"') { phrase.replace('\n', "") } else { phrase.to_owned() };
+        let Some(phrase) = phrase(name, SENDER.len() + 2) else { return Self(address) };
         let last_line = phrase.rsplit('\n').next().unwrap_or_default().len() + SENDER.len() + 2;
-        let space = if last_line + address.len() < 78 { " " } else { "\n " };
-        let body = format!("{phrase}{space}{address}");
-        if is_one_field(&body) { Self(body) } else { Self(address) }
+        let space = if last_line + address.len() < LINE { " " } else { "\n " };
+        written(format!("{phrase}{space}{address}")).unwrap_or(Self(address))
     }
 
     /// The text.
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// The length that a line should not exceed, in octets (RFC 5322 section 2.1.1).
+const LINE: usize = 78;
+
+/// A name as a phrase: quoted or encoded where it must be, folded to begin at this column of its line.
+fn phrase(name: &str, column: usize) -> Option<String> {
+    let mut bytes = Vec::new();
+    // The address itself is written by us: its form is what was compared.
+    Writer::new_address(Some(name), "x@x").write_header(&mut bytes, column);
+    let text = String::from_utf8_lossy(&bytes).replace("\r\n", "\n");
+    let (phrase, _) = text.rsplit_once("<x@x>")?;
+    let phrase = phrase.trim_end();
+    // A fold inside a quoted string is legal, and ends it for some readers: rather a line over 78 octets.
+    Some(if phrase.starts_with('"') { phrase.replace('\n', "") } else { phrase.to_owned() })
+}
+
+/// The body, if it is one.
+fn written(body: String) -> Option<FieldBody> {
+    is_one_field(&body).then_some(FieldBody(body))
 }
 
 /// Whether a text is the body of one field: every line end is a fold (RFC 5322 section 2.2.3), written as LF.
@@ -92,12 +110,20 @@ pub fn plan(accepted: &Accepted, message: &Message, body: Option<Vec<u8>>) -> Ve
             });
         }
     }
+    if let FromChange::Names(names) = &accepted.from {
+        plan.extend(from::renamed(&message.from, names).map(Modification::ChangeFrom));
+    }
     if let EnvelopeChange::Set(address) = &accepted.envelope {
         let parameters = message.envelope.parameters.iter().map(String::as_str);
         let parameters =
             parameters.filter(|parameter| goes_with_sender(parameter)).collect::<Vec<_>>().join(" ");
         plan.push(Modification::ChangeEnvelope { path: format!("<{address}>"), parameters });
     }
+    plan.extend(accepted.copies.to.iter().map(|address| Modification::AddRecipient {
+        path: format!("<{address}>"),
+        // RFC 3461 section 4.1: the submitter has not asked for the copy and need not hear of it.
+        parameters: "NOTIFY=NEVER".to_owned(),
+    }));
     plan.extend(body.map(Modification::ReplaceBody));
     plan
 }
@@ -115,6 +141,7 @@ mod tests {
     use crate::address::Address;
     use crate::display;
     use crate::message::{Envelope, Header as Fields};
+    use crate::policy::Copies;
 
     fn body(name: Option<&str>, address: &str) -> String {
         let mailbox =
@@ -133,6 +160,11 @@ mod tests {
         ] {
             assert_eq!(body(name, address), text);
         }
+    }
+
+    fn accepted(sender: SenderChange, envelope: EnvelopeChange) -> Accepted {
+        let (from, copies) = (FromChange::Keep, Copies::default());
+        Accepted { authors: vec![], sender, from, envelope, copies, sent_by: vec![] }
     }
 
     fn message(senders: usize) -> Message {
@@ -156,8 +188,7 @@ mod tests {
             (1, SenderChange::Set(mailbox.clone()), vec![ChangeSender(written())]),
             (3, SenderChange::Set(mailbox), vec![DeleteSender(3), DeleteSender(2), ChangeSender(written())]),
         ] {
-            let accepted =
-                Accepted { authors: vec![], sender: change, envelope: EnvelopeChange::Keep, sent_by: vec![] };
+            let accepted = accepted(change, EnvelopeChange::Keep);
             assert_eq!(plan(&accepted, &message(senders), None), expected);
         }
     }
@@ -165,9 +196,18 @@ mod tests {
     #[test]
     fn the_envelope_keeps_what_belongs_to_its_reports() {
         let envelope = EnvelopeChange::Set(Address::parse("b@x.org").unwrap());
-        let accepted = Accepted { authors: vec![], sender: SenderChange::Keep, envelope, sent_by: vec![] };
+        let accepted = accepted(SenderChange::Keep, envelope);
         let expected =
             Modification::ChangeEnvelope { path: "<b@x.org>".into(), parameters: "RET=HDRS Envid=1".into() };
+        assert_eq!(plan(&accepted, &message(0), None), [expected]);
+    }
+
+    #[test]
+    fn copies_are_recipients_of_whom_nobody_hears() {
+        let mut accepted = accepted(SenderChange::Keep, EnvelopeChange::Keep);
+        accepted.copies.to = vec![Address::parse("\"b b+Sent\"@x.org").unwrap()];
+        let parameters = "NOTIFY=NEVER".into();
+        let expected = Modification::AddRecipient { path: "<\"b b+Sent\"@x.org>".into(), parameters };
         assert_eq!(plan(&accepted, &message(0), None), [expected]);
     }
 

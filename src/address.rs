@@ -249,6 +249,16 @@ impl AddressRules {
         forms
     }
 
+    /// Whether a text that follows a local part is an extension of it.
+    pub fn begins_extension(&self, text: &str) -> bool {
+        text.starts_with(|c| self.delimiters.contains(c))
+    }
+
+    /// Whether two addresses are the same to the mail system, each with its domain mapped.
+    pub fn same(&self, one: &Address, other: &Address) -> bool {
+        one.in_domain(self.mapped(one.domain())) == other.in_domain(self.mapped(other.domain()))
+    }
+
     /// The domain that a domain stands for: itself, or what `[domain_aliases]` maps it to.
     pub fn mapped<'a>(&'a self, domain: &'a str) -> &'a str {
         self.aliases.get(domain).map_or(domain, String::as_str)

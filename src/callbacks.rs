@@ -14,7 +14,7 @@ use indymilter::{
 };
 use tracing::error;
 
-use crate::actions::{FieldBody, Modification, SENDER};
+use crate::actions::{FROM, FieldBody, Modification, SENDER};
 use crate::directory::lookup::Lookup;
 use crate::listener::Transport;
 use crate::message::{Envelope, Recipient};
@@ -105,13 +105,9 @@ fn needed<L>(site: &Site<L>) -> Actions {
         return Actions::empty();
     }
     let mut needed = Actions::ADD_HEADER | Actions::CHANGE_HEADER;
-    for (needs, action) in
-        [(site.may_change_envelope(), Actions::CHANGE_SENDER), (site.needs_bodies(), Actions::REPLACE_BODY)]
-    {
-        if needs {
-            needed |= action;
-        }
-    }
+    needed.set(Actions::CHANGE_SENDER, site.may_change_envelope());
+    needed.set(Actions::ADD_RCPT_EXT, site.may_add_recipients());
+    needed.set(Actions::REPLACE_BODY, site.needs_bodies());
     needed
 }
 
@@ -220,6 +216,7 @@ async fn apply(
         }
         Modification::ChangeSender(body) => actions.change_header(SENDER, 1, Some(text(body))).await,
         Modification::AddSender(body) => actions.add_header(SENDER, text(body)).await,
+        Modification::ChangeFrom(body) => actions.change_header(FROM, 1, Some(text(body))).await,
         Modification::ChangeEnvelope { path, parameters } => {
             actions.change_sender(path.as_str(), given(parameters)).await
         }

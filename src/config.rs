@@ -25,6 +25,7 @@ mod listen;
 mod log;
 mod rules;
 mod scheduling;
+mod sent_copy;
 mod server;
 mod syntax;
 mod table;

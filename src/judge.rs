@@ -95,7 +95,7 @@ impl Content {
                 unread: scheduling
                     .unread()
                     .iter()
-                    .find(|unread| unread.is_calendar())
+                    .find(|unread| is_unproven(unread))
                     .map(ToString::to_string),
             }),
         }

@@ -13,12 +13,16 @@ use crate::grant::{Entry, Facts, GrantRules, Others, Relation, relation};
 use crate::mailbox::FieldError;
 use crate::message::{FromError, Message};
 
+mod copies;
 mod envelope;
+mod from;
 mod scheduling;
 mod sender;
 mod shown;
 
+pub use copies::{Copies, CopyForm, CopyFormError, CopyRules};
 pub use envelope::EnvelopeChange;
+pub use from::{FromChange, OnBehalfDisplay};
 pub use scheduling::{Body, Question, Reading, SchedulingRules, acting_addresses};
 pub use sender::{SenderChange, SenderMailbox};
 pub use shown::shown_addresses;
@@ -42,8 +46,12 @@ pub struct Rules {
     pub display_name_address: Choice,
     /// `policy.local_domains`, in canonical form.
     pub local_domains: Vec<String>,
+    /// `policy.on_behalf_display`: whether From shows who wrote for whom.
+    pub on_behalf_display: OnBehalfDisplay,
     /// `[envelope]`
     pub envelope: EnvelopeRules,
+    /// `[sent_copy]`; none without an address.
+    pub sent_copy: Option<CopyRules>,
     /// `[scheduling]`
     pub scheduling: SchedulingRules,
 }
@@ -105,7 +113,7 @@ pub enum Answer {
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub enum Verdict {
     /// It may, changed as told.
-    Accept(Accepted),
+    Accept(Box<Accepted>),
     /// It may not.
     Refuse(Refusal),
 }
@@ -117,8 +125,12 @@ pub struct Accepted {
     pub authors: Vec<Author>,
     /// What becomes of Sender.
     pub sender: SenderChange,
+    /// What becomes of the display names in From.
+    pub from: FromChange,
     /// What becomes of the envelope sender.
     pub envelope: EnvelopeChange,
+    /// Copies for those who are written for.
+    pub copies: Copies,
     /// What becomes of SENT-BY on the properties of these addresses in calendars.
     pub sent_by: Vec<(Address, SentBy)>,
 }
@@ -218,7 +230,7 @@ pub fn decide(message: &Message, facts: &Facts, rules: &Rules, body: &Body) -> A
     let case = Case { message, facts, rules, body };
     match case.examine() {
         Ok((_, Some(question))) if *body == Body::Unread => Answer::NeedsBody(question),
-        Ok((accepted, _)) => Answer::Decided(Verdict::Accept(accepted)),
+        Ok((accepted, _)) => Answer::Decided(Verdict::Accept(Box::new(accepted))),
         Err(refusal) => Answer::Decided(Verdict::Refuse(refusal)),
     }
 }
@@ -247,11 +259,12 @@ impl Case<'_> {
         self.check_shown(&authors)?;
         let sender = self.sender(&authors, redirected)?;
         let envelope = self.envelope(&authors)?;
+        let (from, copies) = (self.display_names(&authors), self.copies(&authors));
         let question = self.question(&authors);
         self.check_length(question.as_ref())?;
         self.check_actors()?;
         let sent_by = self.sent_by(&authors, &sender);
-        Ok((Accepted { authors, sender, envelope, sent_by }, question))
+        Ok((Accepted { authors, sender, from, envelope, copies, sent_by }, question))
     }
 
     fn relation(&self, address: &Address) -> Option<Relation> {

@@ -58,9 +58,15 @@ impl<L> Site<L> {
         envelope.on_behalf != Return::Keep || envelope.send_as != Return::Keep
     }
 
-    /// Whether anything depends on the recipients of a message.
+    /// Whether recipients can be added.
+    pub(crate) fn may_add_recipients(&self) -> bool {
+        self.rules.sent_copy.is_some()
+    }
+
+    /// Whether anything depends on the recipients of a message: no copy goes to one that is there, and a report names
+    /// them.
     pub(crate) fn needs_recipients(&self) -> bool {
-        self.bounces.is_some()
+        self.may_add_recipients() || self.bounces.is_some()
     }
 
     /// Whether a body may be needed.

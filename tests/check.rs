@@ -597,6 +597,29 @@ fn doubtful_entries_on_both_directories() {
     }
 }
 
+#[test]
+fn copies_that_cannot_arrive() {
+    let site = Site::new();
+    let file =
+        site.files.write("entries.ldif", "dn: uid=a\nobjectClass: person\nuid: a\nmail: a@example.org\n");
+    let delimiter = "warning configuration: sent_copy.address puts -Sent to the principal's name, which begins with none of";
+    let ascii = "warning configuration: sent_copy.address is not ASCII: only messages of clients that ask for SMTPUTF8";
+    for (form, delimiters, expected) in [
+        ("{local}+Sent@{domain}", "+", &["ok configuration: "][..]),
+        ("{local}-Sent@{domain}", "+-", &["ok configuration: "]),
+        ("{local}-Sent@{domain}", "+", &[delimiter]),
+        ("{local}-Sent@{domain}", "", &[delimiter]),
+        ("{local}-Sent@sent.example.org", "+", &["ok configuration: "]),
+        ("sent-{local}@{domain}", "+", &["ok configuration: "]),
+        ("{local}+Gesendet-\u{fc}@{domain}", "+", &[ascii]),
+    ] {
+        let more =
+            format!("[policy]\nrecipient_delimiter = \"{delimiters}\"\n[sent_copy]\naddress = \"{form}\"");
+        let config = site.configuration(&format!("urls = [\"file:{}\"]", file.display()), &more);
+        finds(&config, 0, expected);
+    }
+}
+
 /// Lines of an entry `uid=a`, whether delegation is enabled, and what is found.
 const VALUES: &[(&str, bool, &[&str])] = &[
     ("uid: a\nmail: a@example.org\n", true, &["ok directory: ", "ok entries: none is doubtful"]),

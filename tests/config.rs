@@ -26,7 +26,7 @@ use delegation_milter::directory::filter::Filter;
 use delegation_milter::directory::schema::{Member, Schema};
 use delegation_milter::dn::Dn;
 use delegation_milter::grant::{DecidedBy, Mode, Right};
-use delegation_milter::policy::{Choice, Prefer, Return};
+use delegation_milter::policy::{Choice, OnBehalfDisplay, Prefer, Return};
 use proptest::prelude::*;
 
 const SHIPPED: &str = include_str!("../conf/delegation-milter.toml");
@@ -96,6 +96,7 @@ fn document(path: &str, value: &str) -> String {
         "directory" => &[("urls", r#"["file:directory.ldif"]"#)],
         "context" => &[("name", r#""acme""#), ("base_dn", r#""ou=acme,dc=org""#)],
         "account" => &[("login", r#""scanner""#), ("mode", r#""observe""#)],
+        "sent_copy" => &[("address", r#""{local}+Sent@{domain}""#)],
         _ => &[],
     };
     let mut text = match TABLES.iter().find(|known| known.path() == table).map(|known| known.shape) {
@@ -224,6 +225,10 @@ const CHANGES: &[Change] = &[
     ("log.format", r#""json""#, |c| c.log.format == LogFormat::Json),
     ("log.format", r#""journald""#, |c| c.log.format == LogFormat::Journald),
     ("cache.watch", "false", |c| !c.cache.watch),
+    ("policy.on_behalf_display", r#""name""#, |c| c.rules.on_behalf_display == OnBehalfDisplay::Name),
+    ("sent_copy.address", r#""{local}@sent.{domain}""#, |c| copy(c).as_deref() == Some("a@sent.example.org")),
+    ("sent_copy.on_behalf", "false", |c| c.rules.sent_copy.as_ref().is_some_and(|copy| !copy.on_behalf)),
+    ("sent_copy.send_as", "false", |c| c.rules.sent_copy.as_ref().is_some_and(|copy| !copy.send_as)),
     ("scheduling.enabled", "false", |c| !c.rules.scheduling.enabled),
     ("scheduling.check_own", "true", |c| c.rules.scheduling.check_own),
     ("scheduling.max_body", r#""1 MiB""#, |c| c.max_body == 1 << 20),
@@ -239,12 +244,9 @@ const WITHOUT_EFFECT: &[(&str, &str)] = &[
     ("directory.start_tls", "false"),
     ("directory.allow_plaintext", "false"),
     ("cache.watch", "true"),
-    ("policy.on_behalf_display", r#""none""#),
     ("denied.action", r#""reject""#),
     // It shapes what "bounce" does: without it, it waits.
     ("denied.relay", r#""[::1]:2525""#),
-    ("sent_copy.on_behalf", "false"),
-    ("sent_copy.send_as", "false"),
 ];
 
 /// Keys that ask something of a server; `SERVERS` has what they change, `tests/config` what is said if there is none.
@@ -259,7 +261,7 @@ const FOR_SERVERS: &[&str] = &[
 ];
 
 /// Keys that no value makes acceptable in this version; `tests/config` has what is said of them.
-const TOO_EARLY: &[&str] = &["sent_copy.address", "metrics.listen"];
+const TOO_EARLY: &[&str] = &["metrics.listen"];
 
 fn bounce_to(host: &str, port: u16) -> DeniedAction {
     DeniedAction::Bounce { host: host.to_owned(), port }
@@ -269,6 +271,12 @@ fn bounce_to(host: &str, port: u16) -> DeniedAction {
 fn forms(config: &Config, address: &str) -> Vec<String> {
     let address = Address::parse(address).unwrap();
     config.rules.addresses.candidates(&address).iter().map(Address::to_string).collect()
+}
+
+/// Where the copies of a principal go.
+fn copy(config: &Config) -> Option<String> {
+    let form = &config.rules.sent_copy.as_ref()?.form;
+    form.fill(&Address::parse("a@example.org").unwrap()).ok().map(|copy| copy.to_string())
 }
 
 #[test]

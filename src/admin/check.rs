@@ -12,6 +12,7 @@ use crate::directory::ldif;
 use crate::directory::schema::Schema;
 use crate::open;
 
+mod copies;
 mod doubts;
 mod indexes;
 mod progress;
@@ -36,6 +37,7 @@ pub async fn check(file: &Path) -> Report {
     match Config::load(file) {
         Ok(config) => {
             report.ok(CONFIGURATION, file.display().to_string());
+            copies::check(&config, &mut report);
             check_directory(&config, &mut report).await;
         }
         Err(error) => {

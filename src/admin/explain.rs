@@ -20,14 +20,16 @@ use crate::judge::{Content, Judged, Trouble};
 use crate::mailbox::Mailbox;
 use crate::message::{Message, ReversePath};
 use crate::open::{self, OpenError};
-use crate::policy::{Accepted, EnvelopeChange, SenderChange, Verdict};
+use crate::policy::{Accepted, Verdict};
 use crate::reply;
 use crate::site::Site;
 
+mod changes;
 mod path;
 mod render;
 mod submission;
 
+use changes::Changes;
 use path::Explainer;
 pub(crate) use path::{says, unidentified};
 pub(crate) use submission::Submission;
@@ -108,12 +110,9 @@ pub struct Explanation {
     #[serde(flatten)]
     asked: Asked,
     allowed: bool,
-    /// The Sender that the message gets; absent if it gets none.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    sender: Option<String>,
-    /// The envelope sender that the message gets in place of its own, where it is replaced.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    envelope: Option<String>,
+    /// What becomes of the message; nothing if refused.
+    #[serde(flatten)]
+    changes: Changes,
     /// What becomes of the calendars in the message.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     calendar: Vec<String>,
@@ -276,7 +275,7 @@ impl<D: Directory> Case<'_, D> {
         verdict: &Verdict,
     ) -> Result<Explanation, ExplainError> {
         let (accepted, reply) = match verdict {
-            Verdict::Accept(accepted) => (Some(accepted), None),
+            Verdict::Accept(accepted) => (Some(accepted.as_ref()), None),
             Verdict::Refuse(refusal) => (None, Some(reply::refusal(refusal, &self.site.contact).to_string())),
         };
         let asked = match address {
@@ -287,8 +286,7 @@ impl<D: Directory> Case<'_, D> {
             login: reply::printable(&self.facts.submitter.login),
             asked,
             allowed: accepted.is_some(),
-            sender: accepted.and_then(|accepted| sender(&accepted.sender)),
-            envelope: accepted.and_then(|accepted| envelope(&accepted.envelope)),
+            changes: accepted.map(Changes::of).unwrap_or_default(),
             calendar: Vec::new(),
             reply,
             submitter: self.explainer.known(),
@@ -320,7 +318,8 @@ impl<D: Directory> Case<'_, D> {
         }
         Ok(Asked::Message {
             mail_from: reply::printable(&self.message.envelope.sender.to_string()),
-            sender_field: accepted.map(|accepted| sender_field(self.message.sender.count, &accepted.sender)),
+            sender_field: accepted
+                .map(|accepted| changes::sender_field(self.message.sender.count, &accepted.sender)),
             addresses,
         })
     }
@@ -354,29 +353,6 @@ fn names(relation: Option<&Relation>) -> Vec<&'static str> {
         Some(Relation::Unknown) => vec!["unknown"],
         Some(Relation::Others(others)) if others.rights != Rights::default() => others.rights.names(),
         Some(Relation::Others(_)) | None => vec!["none"],
-    }
-}
-
-fn sender(change: &SenderChange) -> Option<String> {
-    match change {
-        SenderChange::Set(mailbox) => Some(printable(&mailbox.address)),
-        SenderChange::Keep | SenderChange::Remove => None,
-    }
-}
-
-fn sender_field(present: usize, change: &SenderChange) -> &'static str {
-    match change {
-        SenderChange::Set(_) => "written",
-        SenderChange::Keep | SenderChange::Remove if present == 0 => "none",
-        SenderChange::Keep => "kept",
-        SenderChange::Remove => "removed",
-    }
-}
-
-fn envelope(change: &EnvelopeChange) -> Option<String> {
-    match change {
-        EnvelopeChange::Set(address) => Some(printable(address)),
-        EnvelopeChange::Keep => None,
     }
 }
 

@@ -1,4 +1,4 @@
-//! What decides: `[policy]`, `[envelope]`, `[delegation]`, `[[context]]`, `[domain_aliases]`.
+//! What decides: `[policy]`, `[envelope]`, `[sent_copy]`, `[delegation]`, `[[context]]`, `[domain_aliases]`.
 
 use super::directory::DirectoryConfig;
 use super::table::Table;
@@ -6,7 +6,7 @@ use super::value::{DELIMITERS, DOMAIN};
 use crate::address::AddressRules;
 use crate::dn::Dn;
 use crate::grant::{DecidedBy, GrantRules, Right};
-use crate::policy::{Choice, EnvelopeRules, Prefer, Return, Rules};
+use crate::policy::{Choice, EnvelopeRules, OnBehalfDisplay, Prefer, Return, Rules};
 
 /// The values of every key that lets something pass or not.
 pub(super) const CHOICES: [(&str, Choice); 2] = [("accept", Choice::Accept), ("refuse", Choice::Refuse)];
@@ -22,6 +22,10 @@ const GROUP_MEMBERS: [(&str, Option<Right>); 3] =
 const DECIDED_BY: [(&str, DecidedBy); 3] =
     [("principal", DecidedBy::Principal), ("context", DecidedBy::Context), ("server", DecidedBy::Server)];
 
+/// The values of `policy.on_behalf_display`.
+const ON_BEHALF_DISPLAY: [(&str, OnBehalfDisplay); 2] =
+    [("none", OnBehalfDisplay::None), ("name", OnBehalfDisplay::Name)];
+
 /// `directory` is none if it was wrong: what depends on it is then not checked.
 pub(super) fn read(root: &Table<'_>, directory: Option<&DirectoryConfig>) -> Rules {
     let policy = root.table("policy");
@@ -29,6 +33,7 @@ pub(super) fn read(root: &Table<'_>, directory: Option<&DirectoryConfig>) -> Rul
     let prefer =
         policy.choice("prefer", &[("send-on-behalf", Prefer::SendOnBehalf), ("send-as", Prefer::SendAs)]);
     let preset = directory.map_or(Prefer::SendOnBehalf, |directory| directory.schema.prefer);
+    let on_behalf_display = policy.choice("on_behalf_display", &ON_BEHALF_DISPLAY);
     Rules {
         addresses: addresses(root, &policy),
         grants: grants(root, &policy, directory.and_then(|directory| directory.base_dn.as_ref())),
@@ -38,7 +43,9 @@ pub(super) fn read(root: &Table<'_>, directory: Option<&DirectoryConfig>) -> Rul
         redirect: choice("redirect"),
         display_name_address: choice("display_name_address"),
         local_domains: policy.list("local_domains", &DOMAIN).unwrap_or_default(),
+        on_behalf_display: on_behalf_display.unwrap_or(OnBehalfDisplay::None),
         envelope: envelope(&root.table("envelope")),
+        sent_copy: super::sent_copy::read(&root.table("sent_copy")),
         scheduling: super::scheduling::read(&root.table("scheduling")),
     }
 }

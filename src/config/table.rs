@@ -148,11 +148,6 @@ impl<'d> Table<'d> {
         chosen.map(|(_, choice)| *choice)
     }
 
-    /// Whether the key holds just this text.
-    pub(super) fn is(&self, key: &str, word: &str) -> bool {
-        self.get(key).is_some_and(|node| node.get_ref().as_str() == Some(word))
-    }
-
     /// Reads a truth value.
     pub(super) fn flag(&self, key: &str) -> Option<bool> {
         let node = self.get(key)?;

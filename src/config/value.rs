@@ -6,9 +6,10 @@ use std::time::Duration;
 
 use super::Listen;
 use super::url::{self, Location};
-use crate::address::{Address, AddressError, Pattern, canonical_domain};
+use crate::address::{AddressError, Pattern, canonical_domain};
 use crate::directory::filter::{Filter, is_description};
 use crate::dn::Dn;
+use crate::policy::{CopyForm, CopyFormError};
 
 /// How one kind of text is read.
 pub(super) struct Kind<T> {
@@ -73,7 +74,7 @@ pub(super) static CONTACT: Kind<String> = Kind {
     allowed: "texts of at most 200 printable ASCII characters, for they go into SMTP replies",
     read: contact,
 };
-pub(super) static COPY_ADDRESS: Kind<String> = Kind {
+pub(super) static COPY_ADDRESS: Kind<CopyForm> = Kind {
     allowed: r#"addresses with "{local}" and perhaps "{domain}", such as "{local}+Sent@{domain}""#,
     read: copy_address,
 };
@@ -204,17 +205,11 @@ fn pattern(text: &str) -> Result<Pattern, Wrong> {
     }
 }
 
-/// An address once its places are filled.
-fn copy_address(text: &str) -> Result<String, Wrong> {
-    if !text.contains("{local}") {
-        return Err(Wrong::Form);
-    }
-    let filled = text.replace("{local}", "anna").replace("{domain}", "example.org");
-    if filled.contains(['{', '}']) {
-        return Err(Wrong::Form);
-    }
-    Address::parse(&filled)?;
-    Ok(text.to_owned())
+fn copy_address(text: &str) -> Result<CopyForm, Wrong> {
+    CopyForm::parse(text).map_err(|error| match error {
+        CopyFormError::Places => Wrong::Form,
+        CopyFormError::Address(_) | CopyFormError::NoDifference => Wrong::Because(error.to_string()),
+    })
 }
 
 /// A text that is not empty, on one line, without white space around it.

@@ -99,10 +99,15 @@ fn is_honest(mailbox: &Mailbox, name: Option<&str>) -> bool {
     mailbox.texts().all(|text| Some(display::decode(text).trim()) == name)
 }
 
-/// The directory's name for an entry, fit to be shown: without control and direction characters, at most
-/// [`MAX_NAME`] octets; none if nothing is left, or if it looks like an address.
-fn name_of(entry: &Entry) -> Option<String> {
-    let visible: String = entry.name.as_deref()?.chars().filter(|c| !address::is_forbidden(*c)).collect();
+/// The directory's name for an entry, fit to be shown.
+pub(super) fn name_of(entry: &Entry) -> Option<String> {
+    fit_to_be_shown(entry.name.as_deref()?)
+}
+
+/// A name without control and direction characters, at most [`MAX_NAME`] octets; none if nothing is left, or if it
+/// looks like an address.
+pub(super) fn fit_to_be_shown(name: &str) -> Option<String> {
+    let visible: String = name.chars().filter(|c| !address::is_forbidden(*c)).collect();
     let mut name = visible.trim();
     while name.len() > MAX_NAME {
         let (last, _) = name.char_indices().next_back()?;

@@ -23,11 +23,14 @@ pub fn shown_addresses(message: &Message, submitter: &Submitter, rules: &Rules) 
 fn local(message: &Message, submitter: &Submitter, rules: &Rules) -> Vec<Shown> {
     let texts = message.speakers().flat_map(|mailbox| mailbox.texts());
     let shown = texts.flat_map(|text| display::addresses(text, &rules.addresses));
-    let is_local = |shown: &Shown| {
-        let configured = rules.local_domains.iter().map(String::as_str);
-        submitter.domains().chain(configured).any(|domain| rules.addresses.mapped(domain) == shown.domain)
-    };
-    shown.filter(is_local).collect()
+    shown.filter(|shown| is_local(&shown.domain, submitter, rules)).collect()
+}
+
+/// Whether a domain is local, or stands for one that is.
+pub(super) fn is_local(domain: &str, submitter: &Submitter, rules: &Rules) -> bool {
+    let mapped = |domain| rules.addresses.mapped(domain);
+    let configured = rules.local_domains.iter().map(String::as_str);
+    submitter.domains().chain(configured).any(|own| mapped(own) == mapped(domain))
 }
 
 impl Case<'_> {

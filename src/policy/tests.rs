@@ -5,9 +5,9 @@ use crate::address::Pattern;
 use crate::calendar::{Component, Method, Party};
 use crate::dn::Dn;
 use crate::grant::{Account, Context, DecidedBy, Delegate, Grant, Membership, Owners, Right, Submitter};
-use crate::message::{Envelope, Header};
+use crate::message::{Envelope, Header, Recipient};
 
-fn address(text: &str) -> Address {
+pub(super) fn address(text: &str) -> Address {
     Address::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
 }
 
@@ -16,7 +16,7 @@ fn dn(name: &str) -> Dn {
 }
 
 /// Somebody at example.org whose grants are pairs of a right and a name.
-fn entry(name: &str, grants: &[(Right, &str)]) -> Entry {
+pub(super) fn entry(name: &str, grants: &[(Right, &str)]) -> Entry {
     let grant = |(right, to): &(Right, &str)| Grant { right: *right, delegate: Delegate::Dn(dn(to)) };
     Entry {
         dn: dn(name),
@@ -70,16 +70,20 @@ pub(crate) fn rules() -> Rules {
         redirect: Choice::Refuse,
         display_name_address: Choice::Refuse,
         local_domains: vec![],
+        on_behalf_display: OnBehalfDisplay::None,
         envelope: EnvelopeRules { check: true, on_behalf: Return::Keep, send_as: Return::Principal },
+        sent_copy: None,
         scheduling: SchedulingRules { enabled: false, check_own: false },
     }
 }
 
 /// What a table says: header lines, the envelope sender, and what comes of them.
-struct Scene {
-    rules: Rules,
+pub(super) struct Scene {
+    pub(super) rules: Rules,
+    pub(super) company: Vec<Entry>,
     submitter: Submitter,
-    parameters: &'static [&'static str],
+    pub(super) parameters: &'static [&'static str],
+    pub(super) recipients: &'static [&'static str],
     body: Body,
 }
 
@@ -89,16 +93,17 @@ impl Scene {
         let groups = vec![Membership { group: Arc::new(entry_of_team()), through: None }];
         let submitter =
             Submitter { login: "anna".into(), entry: Some(entry), account: None, groups: groups.into() };
-        Self { rules: rules(), submitter, parameters: &[], body: Body::Unread }
+        let (company, body) = (company(), Body::Unread);
+        Self { rules: rules(), company, submitter, parameters: &[], recipients: &[], body }
     }
 
-    fn with(change: impl FnOnce(&mut Self)) -> Self {
+    pub(super) fn with(change: impl FnOnce(&mut Self)) -> Self {
         let mut scene = Self::new();
         change(&mut scene);
         scene
     }
 
-    fn answer(&self, header: &str, mail_from: &str) -> Answer {
+    pub(super) fn answer(&self, header: &str, mail_from: &str) -> Answer {
         let mut fields = Header::default();
         for line in header.lines() {
             let (name, body) = line.split_once(':').unwrap();
@@ -106,7 +111,10 @@ impl Scene {
         }
         let path = format!("<{mail_from}>");
         let arguments = std::iter::once(path.as_bytes()).chain(self.parameters.iter().map(|p| p.as_bytes()));
-        let message = Message::new(self.submitter.login.clone(), Envelope::read(arguments), &fields);
+        let mut envelope = Envelope::read(arguments);
+        let read = |path: &&str| Recipient::read(std::iter::once(path.as_bytes()));
+        envelope.recipients = self.recipients.iter().map(read).collect();
+        let message = Message::new(self.submitter.login.clone(), envelope, &fields);
         let mut asked: Vec<Address> = message.addresses().into_iter().cloned().collect();
         asked.extend(shown_addresses(&message, &self.submitter, &self.rules));
         let mut facts = Facts { submitter: self.submitter.clone(), owners: self.owners(asked) };
@@ -120,7 +128,10 @@ impl Scene {
         for address in addresses {
             let forms = self.rules.addresses.candidates(&address);
             let holds = |entry: &Entry| forms.iter().any(|form| entry.has(form));
-            owners.insert(address, company().into_iter().filter(holds).map(Arc::new).collect());
+            owners.insert(
+                address,
+                self.company.iter().filter(|entry| holds(entry)).cloned().map(Arc::new).collect(),
+            );
         }
         owners
     }
@@ -154,7 +165,7 @@ fn show(accepted: &Accepted) -> String {
     }
 }
 
-const OWN: &str = "anna@example.org";
+pub(super) const OWN: &str = "anna@example.org";
 
 #[track_caller]
 fn table(scene: &Scene, rows: &[(&str, &str)]) {

@@ -4,11 +4,12 @@
 use tracing::{info, warn};
 
 use super::Case;
+use crate::address::Address;
 use crate::bounce::report::NoReport;
 use crate::grant::Mode;
 use crate::judge::{Content, Trouble};
 use crate::message::{Envelope, Message};
-use crate::policy::{Accepted, EnvelopeChange, SenderChange};
+use crate::policy::{Accepted, EnvelopeChange, FromChange, SenderChange};
 use crate::reply::{Reply, printable};
 
 /// What every line says.
@@ -40,13 +41,26 @@ impl Line<'_> {
     pub(super) fn accepted(&self, accepted: &Accepted, marks: usize) {
         let by = accepted.authors.iter().map(|author| author.by.name()).collect::<Vec<_>>().join(", ");
         let (sender, envelope) = (sender(&accepted.sender), envelope(&accepted.envelope));
+        let (names, copies) = (names(&accepted.from), listed(&accepted.copies.to));
+        let no_copies = listed(&accepted.copies.left_out).map(|where_to| format!("{where_to}: no SMTPUTF8"));
+        let changes = [&sender, &envelope, &names, &copies].into_iter().any(Option::is_some);
         let verdict = match self.mode {
-            Mode::Enforce => "accept",
-            Mode::Observe if sender.is_none() && envelope.is_none() && marks == 0 => "accept",
-            Mode::Observe => "would change",
+            Mode::Observe if changes || marks > 0 => "would change",
+            Mode::Enforce | Mode::Observe => "accept",
         };
-        let calendar = self.calendar(marks);
-        write_line!(info, self, verdict, by = printable(&by), sender, envelope, calendar,);
+        let (by, calendar) = (printable(&by), self.calendar(marks));
+        write_line!(
+            info,
+            self,
+            verdict,
+            by,
+            sender,
+            display_name = names,
+            envelope,
+            copies,
+            no_copies,
+            calendar,
+        );
     }
 
     /// `no_report` is why there is no report on it, if one was thought of.
@@ -117,6 +131,22 @@ fn sender(change: &SenderChange) -> Option<String> {
         SenderChange::Remove => Some("removed".to_owned()),
         SenderChange::Set(mailbox) => Some(printable(&format!("<{}>", mailbox.address))),
     }
+}
+
+/// The display names that From gets.
+fn names(change: &FromChange) -> Option<String> {
+    match change {
+        FromChange::Keep => None,
+        FromChange::Names(names) => {
+            Some(printable(&names.iter().flatten().map(String::as_str).collect::<Vec<_>>().join(", ")))
+        }
+    }
+}
+
+/// Addresses; none if there are none.
+fn listed(addresses: &[Address]) -> Option<String> {
+    let texts: Vec<_> = addresses.iter().map(|address| format!("<{address}>")).collect();
+    (!texts.is_empty()).then(|| printable(&texts.join(", ")))
 }
 
 fn envelope(change: &EnvelopeChange) -> Option<String> {

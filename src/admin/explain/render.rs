@@ -23,10 +23,17 @@ impl Explanation {
                 (None, *sender_field, self.allowed.then_some("kept"))
             }
         };
+        let changes = &self.changes;
+        let [names, copies, no_copies] =
+            [&changes.display_names, &changes.copies, &changes.no_copies].map(|list| listed(list));
+        let no_copies = no_copies.map(|where_to| format!("{where_to}, for want of SMTPUTF8"));
         for (name, value) in [
             ("by", by),
-            ("Sender", self.sender.as_deref().or(sender_field)),
-            ("envelope", self.envelope.as_deref().or(envelope)),
+            ("Sender", changes.sender.as_deref().or(sender_field)),
+            ("From", names.as_deref()),
+            ("envelope", changes.envelope.as_deref().or(envelope)),
+            ("copies", copies.as_deref()),
+            ("no copies", no_copies.as_deref()),
             ("reply", self.reply.as_deref()),
         ] {
             if let Some(value) = value {
@@ -40,6 +47,11 @@ impl Explanation {
         write_steps(text, "groups of the submitter", &self.groups)?;
         self.asked.write(text)
     }
+}
+
+/// The values; none if there are none.
+fn listed(values: &[String]) -> Option<String> {
+    (!values.is_empty()).then(|| values.join(", "))
 }
 
 impl Asked {

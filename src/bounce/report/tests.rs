@@ -27,6 +27,7 @@ fn submitter(addresses: &[&str]) -> Submitter {
         enabled: None,
         grants: Vec::new(),
         security: None,
+        is_group: false,
     };
     Submitter { login: "anna".into(), entry: Some(Arc::new(entry)), ..Submitter::default() }
 }
