@@ -233,7 +233,8 @@ impl Walker<'_> {
         let (end, next) = loop {
             let line = self.line(start);
             if line.is_empty() || self.matches(start, line.end).is_some() {
-                self.clear &= !line.is_empty();
+                // Without an empty line: some readers have no such part.
+                self.clear = false;
                 break (start, start);
             }
             if matches!(self.body.get(line.clone()), Some(b"\n" | b"\r\n")) {

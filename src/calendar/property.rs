@@ -77,13 +77,16 @@ impl<'t> Property<'t> {
         let mut index = self.find(0, b":;").ok_or(CalendarError::NoColon)?;
         while self.at(index) == Some(b';') {
             let start = index;
-            let end = self.find(start, b"=:").ok_or(CalendarError::NoColon)?;
+            let end = self.find(start + 1, b"=:;").ok_or(CalendarError::NoColon)?;
             let is_sent_by = self.is(start + 1..end, b"SENT-BY");
-            if self.at(end) == Some(b':') {
+            if self.at(end) != Some(b'=') {
                 // A parameter without value: vCalendar 1.0 had such.
                 self.clear = false;
                 index = end;
-                break;
+                if is_sent_by {
+                    self.sent_by.push(start..end);
+                }
+                continue;
             }
             index = self.parameter_values(end + 1, is_sent_by)?;
             if is_sent_by {
@@ -129,7 +132,7 @@ impl<'t> Property<'t> {
             self.clear = false;
             end = behind;
         }
-        self.clear &= self.find(start, b"\"").is_none_or(|mark| mark > end);
+        self.clear &= (start..end).all(|index| self.at(index) != Some(b'"'));
         Ok((start..end, end))
     }
 

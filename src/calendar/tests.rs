@@ -104,6 +104,15 @@ fn one_property() {
             "ORGANIZER;SENT-BY=\"MAILTO:Anna@x.org\":mailto:boss@x.org",
         ),
         ("ORGANIZER;SENT-BY=:mailto:boss@x.org", "ORGANIZER;SENT-BY=\"mailto:anna@x.org\":mailto:boss@x.org"),
+        // Not legal, and read as the grammar has it.
+        (
+            "ORGANIZER;CN=B\"oss; the\";X;SENT-BY=eve:mailto:boss@x.org",
+            "ORGANIZER;CN=B\"oss; the\";X;SENT-BY=\"mailto:anna@x.org\":mailto:boss@x.org",
+        ),
+        (
+            "ORGANIZER;SENT-BY;X=1:mailto:boss@x.org",
+            "ORGANIZER;SENT-BY=\"mailto:anna@x.org\";X=1:mailto:boss@x.org",
+        ),
         ("ORGANIZER:boss@x.org", "ORGANIZER:boss@x.org"),
         ("ORGANIZER:mailto:boss@x.org?cc=eve@x.org", "ORGANIZER:mailto:boss@x.org?cc=eve@x.org"),
         ("ORGANIZER:mailto:boss@x.org,eve@x.org", "ORGANIZER:mailto:boss@x.org,eve@x.org"),
@@ -491,4 +500,43 @@ fn octets_that_are_not_valid_stay() {
     // A fold within a character, as those fold who count octets.
     let (before, after) = named(b"Zo\xC3\r\n \xAB");
     assert_eq!(unfolded(&set(&before, None)), unfolded(&after));
+}
+
+/// Properties as programs write them, from their documented forms.
+#[test]
+fn as_programs_write_them() {
+    let sent_by = "SENT-BY=\"mailto:anna@x.org\"";
+    for (program, before, after) in [
+        (
+            "Exchange and Outlook",
+            "ORGANIZER;CN=Boss, Bea:mailto:boss@x.org|ATTENDEE;ROLE=REQ-PARTICIPANT;PARTSTAT=NEEDS-ACTION;RSVP=TRUE;CN=Carl:mailto:carl@x.org",
+            format!("ORGANIZER;CN=Boss, Bea;{sent_by}:mailto:boss@x.org|ATTENDEE;ROLE=REQ-PARTICIPANT;PARTSTAT=NEEDS-ACTION;RSVP=TRUE;CN=Carl:mailto:carl@x.org"),
+        ),
+        (
+            "Google",
+            "ORGANIZER;CN=Bea Boss:mailto:boss@x.org|ATTENDEE;CUTYPE=INDIVIDUAL;ROLE=REQ-PARTICIPANT;PARTSTAT=ACCEPTED;RSVP=TRUE| ;CN=boss@x.org;X-NUM-GUESTS=0:mailto:boss@x.org",
+            format!("ORGANIZER;CN=Bea Boss;{sent_by}:mailto:boss@x.org|ATTENDEE;CUTYPE=INDIVIDUAL;ROLE=REQ-PARTICIPANT;PARTSTAT=ACCEPTED;RSVP=TRUE;CN=| boss@x.org;X-NUM-GUESTS=0;{sent_by}:mailto:boss@x.org").replace("RSVP=TRUE;CN=| boss", "RSVP=TRUE;CN=b| oss"),
+        ),
+        (
+            "Apple",
+            "ATTENDEE;CN=\"Bea Boss\";CUTYPE=INDIVIDUAL;EMAIL=\"boss@x.org\";PARTSTAT=ACCEPTED;RO| LE=CHAIR:mailto:boss@x.org|ORGANIZER;CN=\"Bea Boss\";EMAIL=\"boss@x.org\":mailto:boss@x.org",
+            format!("ATTENDEE;CN=\"Bea Boss\";CUTYPE=INDIVIDUAL;EMAIL=\"boss@x.org\";PARTSTAT=ACCEPTED;RO| LE=CHAIR;{sent_by}:mailto:boss@x.org|ORGANIZER;CN=\"Bea Boss\";EMAIL=\"boss@x.org\";{sent_by}:ma| ilto:boss@x.org"),
+        ),
+        (
+            "Thunderbird",
+            "ORGANIZER;RSVP=TRUE;CN=Bea Boss;PARTSTAT=ACCEPTED;ROLE=CHAIR:mailto:boss@x| .org",
+            format!("ORGANIZER;RSVP=TRUE;CN=Bea Boss;PARTSTAT=ACCEPTED;ROLE=CHAIR;{}\"mai| lto:anna@x.org\":mailto:boss@x.org", "SENT-BY="),
+        ),
+        (
+            "Open-Xchange, which names the secretary itself",
+            "ORGANIZER;CN=\"Boss, Bea\";EMAIL=boss@x.org;SENT-BY=\"mailto:eve@x.org\":mailto:boss@x.org",
+            format!("ORGANIZER;CN=\"Boss, Bea\";EMAIL=boss@x.org;{sent_by}:mailto:boss@x| .org"),
+        ),
+    ] {
+        let after = event("REQUEST", &after);
+        let marked = set_text(&event("REQUEST", before));
+        assert_eq!(marked.replace("\r\n ", ""), after.replace("\r\n ", ""), "{program}");
+        let changed = |line: &&str| !before.split('|').any(|old| old == *line);
+        assert!(marked.lines().filter(changed).all(|line| line.len() <= 75), "{program}: {marked}");
+    }
 }

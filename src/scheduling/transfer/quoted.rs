@@ -155,8 +155,10 @@ fn column(encoded: &[u8], offset: usize, (end, column): (usize, usize)) -> usize
     memchr::memrchr(b'\n', between).map_or(column + between.len(), |feed| between.len() - feed - 1)
 }
 
+/// The length of the line ahead, as far as it matters: beyond [`MAX_LINE`] it is too long, however long it is.
 fn length_of_line(octets: &[u8]) -> usize {
-    let line = octets.split(|c| *c == b'\n').next().unwrap_or_default();
+    let line = octets.iter().take(MAX_LINE + 1).position(|c| *c == b'\n');
+    let line = octets.get(..line.unwrap_or(octets.len().min(MAX_LINE + 1))).unwrap_or_default();
     line.strip_suffix(b"\r").unwrap_or(line).len()
 }
 
@@ -181,6 +183,8 @@ impl Writer<'_> {
             let at_end = behind.is_empty() || behind.starts_with(b"\n") || behind.starts_with(b"\r\n");
             match first {
                 b' ' | b'\t' if !at_end => self.put(&[*first]),
+                // No line begins with a dash that did not: it might be a delimiter of some multipart.
+                b'-' if self.column == 0 || self.column + 1 >= MAX_LINE => self.put(b"=2D"),
                 b'!'..=b'<' | b'>'..=b'~' => self.put(&[*first]),
                 _ => self.put(format!("={first:02X}").as_bytes()),
             }
