@@ -38,9 +38,9 @@ pub enum Unread {
     /// A part is encrypted, or signed in a form that hides it.
     #[error("a part is encrypted, or signed in a form that hides it")]
     Hidden,
-    /// A calendar is signed. It was read, but a change would break the signature.
-    #[error("a calendar is signed, so that it was read but must not be changed")]
-    Signed,
+    /// A calendar is signed, or stands in a part that says it is encrypted. It was read, but a change would break that.
+    #[error("a calendar is signed or encrypted, so that it was read but must not be changed")]
+    Protected,
     /// The transfer encoding of a calendar is unknown, or broken.
     #[error("the transfer encoding of a calendar is unknown or broken")]
     Encoding,
@@ -57,7 +57,7 @@ impl Unread {
     pub fn is_calendar(&self) -> bool {
         match self {
             Self::Structure(_) | Self::Hidden => false,
-            Self::Signed | Self::Encoding | Self::Charset | Self::Malformed(_) => true,
+            Self::Protected | Self::Encoding | Self::Charset | Self::Malformed(_) => true,
         }
     }
 }
@@ -162,10 +162,7 @@ impl Scheduling {
         if is_hidden(&entity.kind) {
             return Err(Unread::Hidden);
         }
-        // Encrypted content is noted once, with the multipart itself.
-        if !matches!(entity.kind.as_str(), "text/calendar" | "application/ics")
-            || is_within(tree, part, "multipart/encrypted")
-        {
+        if !matches!(entity.kind.as_str(), "text/calendar" | "application/ics") {
             return Ok(None);
         }
         let source = Source::new(part, entity)?;
@@ -176,8 +173,8 @@ impl Scheduling {
         let clear = entity.clear && calendar.is_clear();
         let clear = clear && calendar.methods().all(|method| agrees(method, source.method));
         self.keep(calendar)?;
-        if is_within(tree, part, "multipart/signed") {
-            return Err(Unread::Signed);
+        if is_protected(tree, part) {
+            return Err(Unread::Protected);
         }
         self.parts.push(source);
         Ok(Some(Found { part: index, normal: text.normal(), clear }))
@@ -231,11 +228,12 @@ fn is_hidden(kind: &str) -> bool {
     )
 }
 
-/// Whether a part is in a multipart of this type (RFC 1847), at any depth.
-fn is_within(tree: &Tree, part: &Part, kind: &str) -> bool {
+/// Whether a part is in a `multipart/signed` or `multipart/encrypted` (RFC 1847), at any depth.
+fn is_protected(tree: &Tree, part: &Part) -> bool {
     let parent = |part: &Part| part.parent.and_then(|parent| tree.parts.get(parent));
+    let protects = |kind: &str| matches!(kind, "multipart/signed" | "multipart/encrypted");
     std::iter::successors(parent(part), |part| parent(part))
-        .any(|part| part.entity.as_ref().is_ok_and(|entity| entity.kind == kind))
+        .any(|part| part.entity.as_ref().is_ok_and(|entity| protects(&entity.kind)))
 }
 
 /// The body with the `splices`, which must ascend and not overlap.

@@ -244,8 +244,8 @@ fn what_is_not_read() {
         ("text/calendar", Some("quoted-printable"), "BEGIN:VCALENDAR=|a=b", Encoding, 0),
         ("text/calendar; charset=utf-7", None, REQUEST, Charset, 0),
         ("text/calendar", None, "hello", Malformed(CalendarError::Outside), 0),
-        ("multipart/signed; boundary=s", None, &signed, Signed, 1),
-        ("multipart/signed; boundary=s", None, &signed_within, Signed, 1),
+        ("multipart/signed; boundary=s", None, &signed, Protected, 1),
+        ("multipart/signed; boundary=s", None, &signed_within, Protected, 1),
         ("multipart/encrypted; boundary=s", None, &encrypted, Hidden, 0),
         ("application/pkcs7-mime; smime-type=signed-data", Some("base64"), "AAAA", Hidden, 0),
         ("multipart/mixed; boundary=s", None, &broken, Structure(Fault::Repeated), 0),
@@ -267,6 +267,27 @@ fn what_is_not_read() {
     }
     let repeated = Fields { repeated: true, ..fields("text/calendar", None) };
     assert_eq!(read(&repeated, lines(REQUEST).as_bytes()).unread(), [Structure(Fault::Repeated)]);
+}
+
+#[test]
+fn nothing_protected_is_touched() {
+    let calendar = part(CALENDAR, REQUEST);
+    for kind in ["signed", "encrypted"] {
+        let inner =
+            part(&format!("Content-Type: multipart/{kind}; boundary=s"), &parts("s", &[&alternative()]));
+        let body = lines(&parts("out", &[&inner, &calendar]));
+        let fields = fields("multipart/mixed; boundary=out", None);
+        let read = read(&fields, body.as_bytes());
+        assert!(read.unread().contains(&Unread::Protected), "{kind}");
+        assert_eq!(read.components().count(), 2, "{kind}");
+        let last = body.rfind("ORGANIZER:").unwrap();
+        let (before, after) = body.split_at(last);
+        assert_eq!(
+            marked(&fields, &body),
+            format!("{before}{}", after.replace("ORGANIZER:", SENT_BY)),
+            "{kind}"
+        );
+    }
 }
 
 #[test]
