@@ -271,6 +271,12 @@ fn scheduling_check_own() {
         anna | anna | request of boss as ADD             | none | single | {}
         anna | anna | request of boss as DECLINECOUNTER  | none | single | {}
         anna | anna | request of bea as CANCEL           | none | single | {}
+        anna | anna | request of boss as CANCEL          | base64 lf | deep | {}
+        anna | anna | request of boss as CANCEL          | quoted-printable/30 | related | {}
+        anna | anna | request of boss as CANCEL          | base64 utf-16 | unclosed | {}
+        anna | anna | objects-own of boss as CANCEL      | none | application | {}
+        anna | anna | recurrence of boss as CANCEL       | base64 | html-beside | {}
+        anna | anna | recurrence of b.brandt as CANCEL   | 8bit | single-upper | {}
         carl | carl | request of gero as CANCEL          | none | single | {}
         anna | anna | sent-by-right of boss              | none | single | {by anna}
         anna | anna | sent-by-right of boss as REQUEST   | none | single | {by anna}
@@ -296,6 +302,7 @@ fn scheduling_check_own() {
         anna | anna | sent-by-alias of boss              | none | single | as sent | ORGANIZER boss by c.clausen
         anna | anna | forwarded                          | none | single | as sent | -
         anna | anna | forwarded as CANCEL                | none | single | as sent | -
+        anna | anna | components as CANCEL               | none | single | as sent | -
         anna | anna | request of boss as X-INVITE        | none | single | as sent | -
         anna | anna | request of boss as CANCEL          | none | attached | as sent | no calendar
         carl | carl | request of bea as CANCEL           | none | single | as sent | -
@@ -496,6 +503,16 @@ fn the_judge_sees_every_other_change() {
     ] {
         let found = fault_of(&plain, &changed).unwrap_or_default();
         assert!(found.contains(fault), "{fault:?} in {found:?}: {}", sent(&changed));
+    }
+    // The encoding of what did not change.
+    let apple = Row::parse("carl | bea | apple | none | apple | on behalf | ").message;
+    let marked = "ORGANIZER;SENT-BY=3D\"mailto:carl@example.org\"\r\n ;CN";
+    let good = sent(&apple).replace("ORGANIZER;CN", marked);
+    assert_eq!(fault_of(&apple, good.as_bytes()), None);
+    for (old, new) in [("=e2=80=93", "=E2=80=93"), ("END:VEVENT", "END:VEVEN=54")] {
+        let anew = good.replacen(old, new, 1).into_bytes();
+        let fault = fault_of(&apple, &anew).unwrap_or_default();
+        assert!(fault.contains("encoded anew"), "{fault:?} for {new}");
     }
     // The attachment, a delimiter, the width of the base64 lines.
     for (what, by) in [("agenda.pdf", "agenda.pdg"), ("JVBERi0x", "JVBERi0y"), ("--mixed--", "--mixed-- ")] {

@@ -118,7 +118,31 @@ fn fault_of_calendar(sent: &Calendar, delivered: &Calendar) -> Option<String> {
         Some(format!("{fault}:\n    {}\n    {}", escape(old), escape(new)))
     };
     let mut faults = old.iter().zip(&new).filter(|(old, new)| old != new).filter_map(fault);
-    faults.next().or_else(|| delivered.fault_of_encoding(sent)).or_else(|| fault_to_calcard(sent, delivered))
+    faults
+        .next()
+        .or_else(|| delivered.fault_of_encoding(sent))
+        .or_else(|| fault_around(sent, delivered, unchanged(&old, &new)))
+        .or_else(|| fault_to_calcard(sent, delivered))
+}
+
+/// How many octets of a calendar stand before the first content line that changed, and behind the last one.
+fn unchanged(old: &[&[u8]], new: &[&[u8]]) -> (usize, usize) {
+    let octets = |lines: &[&[u8]]| lines.iter().map(|line| line.len()).sum();
+    let same = |(old, new): &(&&[u8], &&[u8])| old == new;
+    let before = old.iter().zip(new).take_while(same).count();
+    let behind = old.iter().rev().zip(new.iter().rev()).take_while(same).count();
+    (octets(&new[..before]), octets(&new[new.len() - behind..]))
+}
+
+/// The encoded octets of what stands before and behind it must be the same, but for base64, which runs on. Up to three
+/// octets are encoded together.
+fn fault_around(sent: &Calendar, delivered: &Calendar, (before, behind): (usize, usize)) -> Option<String> {
+    let (old, new) = (&sent.body, &delivered.body);
+    let prefix = old.iter().zip(new).take_while(|(old, new)| old == new).count();
+    let suffix = old.iter().rev().zip(new.iter().rev()).take_while(|(old, new)| old == new).count();
+    let first = sent.holds(&old[..prefix]) + 3 >= before;
+    let last = sent.is_base64() || sent.holds(&old[old.len() - suffix..]) + 3 >= behind;
+    (!first || !last).then(|| format!("encoded anew though it did not change: {}", escape(new)))
 }
 
 /// The same to calcard, too, but for SENT-BY. What it cannot read right is left out: an address that is not quoted.

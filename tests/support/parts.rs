@@ -132,6 +132,23 @@ impl Calendar {
         }
     }
 
+    pub(crate) fn is_base64(&self) -> bool {
+        self.encoding == "base64"
+    }
+
+    /// How many octets a stretch of its body stands for; one that is cut off at either end may count for nothing.
+    pub(crate) fn holds(&self, stretch: &[u8]) -> usize {
+        match self.encoding.as_str() {
+            "base64" => stretch.iter().filter(|octet| !octet.is_ascii_whitespace()).count() * 3 / 4,
+            "quoted-printable" => {
+                let soft = stretch.windows(3).filter(|octets| *octets == b"=\r\n").count();
+                let octets = stretch.iter().filter(|octet| **octet == b'=').count() - soft;
+                (stretch.len() - 3 * soft).saturating_sub(2 * octets)
+            }
+            _ => stretch.len(),
+        }
+    }
+
     /// What stands in it, in octets of which LF is a line end: UTF-16 as UTF-8.
     pub(crate) fn octets(&self) -> Vec<u8> {
         if self.charset == "utf-16le" { self.text().into_bytes() } else { self.decoded() }
