@@ -53,6 +53,14 @@ impl MailSystem {
         Self::launch(unused_path(), &[&format!("--milter=inet:127.0.0.1:{port}")])
     }
 
+    /// Starts one that delivers by itself, into the Maildir that [`MailSystem::mailbox`] reads.
+    pub(crate) fn start_with_mailboxes(parameters: &[&str]) -> Self {
+        let directory = unused_path();
+        let milter = format!("--milter=unix:{}", socket_in(&directory).display());
+        let options = [&[milter.as_str(), "default_transport=virtual"], parameters].concat();
+        Self::launch(directory, &options)
+    }
+
     fn launch(directory: PathBuf, options: &[&str]) -> Self {
         let sink = Sink::start();
         let mut process = Command::new(project("contrib/testbed/mail-system"))
@@ -83,8 +91,7 @@ impl MailSystem {
 
     /// A session with one of the services.
     pub(crate) fn connect(&self, service: &str) -> Smtp {
-        let port = self.ports.get(service).unwrap_or_else(|| panic!("no service {service}: {self:?}"));
-        Smtp::connect(*port)
+        Smtp::connect(self.port(service))
     }
 
     /// Sends a message as `login` and waits until it is delivered.
@@ -126,6 +133,29 @@ impl MailSystem {
         Outcome { reply, delivered: None }
     }
 
+    /// The messages in the Maildir that were delivered to a local part, as they are there.
+    pub(crate) fn mailbox(&self, local: &str) -> Vec<Vec<u8>> {
+        let Ok(files) = std::fs::read_dir(self.directory.join("mail/new")) else { return Vec::new() };
+        let messages = files.map(|file| std::fs::read(file.unwrap().path()).unwrap());
+        let to = format!("Delivered-To: {local}@");
+        messages
+            .filter(|message| {
+                message.split(|b| *b == b'\n').take(3).any(|line| line.starts_with(to.as_bytes()))
+            })
+            .collect()
+    }
+
+    /// Whether messages wait in the queue or are being delivered.
+    pub(crate) fn has_queued(&self) -> bool {
+        let files = |queue: &str| files_below(&self.directory.join("queue").join(queue));
+        ["incoming", "active", "deferred"].iter().any(|queue| files(queue) > 0)
+    }
+
+    /// The port of a service.
+    pub(crate) fn port(&self, service: &str) -> u16 {
+        *self.ports.get(service).unwrap_or_else(|| panic!("no service {service}: {self:?}"))
+    }
+
     /// Postfix's log.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.directory.join("mail.log")).unwrap_or_default()
@@ -135,6 +165,12 @@ impl MailSystem {
 /// A recipient that no other message has.
 pub(crate) fn recipient() -> String {
     format!("to-{}@sink.example", unique())
+}
+
+/// How many files there are; what vanishes meanwhile does not count.
+fn files_below(directory: &Path) -> usize {
+    let entries = std::fs::read_dir(directory).into_iter().flatten().flatten();
+    entries.map(|entry| if entry.path().is_dir() { files_below(&entry.path()) } else { 1 }).sum()
 }
 
 fn socket_in(directory: &Path) -> PathBuf {
