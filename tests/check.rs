@@ -11,6 +11,8 @@
 
 mod support;
 
+use std::io::{BufRead, BufReader, Write};
+use std::net::TcpListener;
 use std::process::{Command, Output};
 
 use support::TempDir;
@@ -713,14 +715,14 @@ fn what_is_wrong_with_files() {
 /// What answers is no LDAP server.
 #[test]
 fn another_kind_of_server() {
-    let (site, listener) = (Site::new(), std::net::TcpListener::bind("127.0.0.1:0").unwrap());
+    let (site, listener) = (Site::new(), TcpListener::bind("127.0.0.1:0").unwrap());
     let port = listener.local_addr().unwrap().port();
     // Long enough for what it would be in LDAP, and not hung up: what is noticed first is always the same.
     let greeting = format!("HTTP/1.1 400 Bad Request\r\nX: {}\r\n\r\n", "-".repeat(80));
     std::thread::spawn(move || {
         let mut open = Vec::new();
         for mut stream in listener.incoming().map(Result::unwrap) {
-            std::io::Write::write_all(&mut stream, greeting.as_bytes()).unwrap();
+            stream.write_all(greeting.as_bytes()).unwrap();
             open.push(stream);
         }
     });
@@ -729,4 +731,56 @@ fn another_kind_of_server() {
     let expected =
         format!("error login: ldap://127.0.0.1:{port} hung up, or speaks something else than LDAP: ");
     finds(&config, 75, &[&expected, "note base_dn: not checked"]);
+}
+
+/// An SMTP server that says hello and offers these extensions, for each client that comes.
+fn smtp_server(greeting: &'static str, extensions: &'static str) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let port = listener.local_addr().unwrap().port();
+    std::thread::spawn(move || {
+        for mut stream in listener.incoming().map_while(Result::ok) {
+            let mut commands = BufReader::new(stream.try_clone().unwrap());
+            for reply in [greeting, extensions, "221 bye\r\n"] {
+                let mut command = String::new();
+                if stream.write_all(reply.as_bytes()).is_err() || commands.read_line(&mut command).is_err() {
+                    break;
+                }
+            }
+        }
+    });
+    port
+}
+
+#[test]
+fn the_relay_of_reports() {
+    let site = Site::new();
+    site.files.write("directory.ldif", GOOD);
+    let config = |port: u16| {
+        let denied = format!(
+            "[denied]\naction = \"bounce\"\nrelay = \"127.0.0.1:{port}\"\n[delegation]\nenabled = true"
+        );
+        site.configuration("urls = [\"file:directory.ldif\"]", &denied)
+    };
+    let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+    for (port, status, expected) in [
+        (
+            smtp_server("220 hello\r\n", "250-mail\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n"),
+            0,
+            &["ok relay: 127.0.0.1:"][..],
+        ),
+        (
+            smtp_server("220 hello\r\n", "250 mail\r\n"),
+            0,
+            &["ok relay: ", "warning relay: 127.0.0.1:", "warning relay: 127.0.0.1:"],
+        ),
+        (smtp_server("554 not you\r\n", ""), 2, &["error relay: 127.0.0.1:"]),
+        (smtp_server("421 busy\r\n", ""), 75, &["error relay: 127.0.0.1:"]),
+        (nobody, 75, &["error relay: 127.0.0.1:"]),
+    ] {
+        finds(&config(port), status, expected);
+    }
+    // Without "bounce", nobody asks.
+    let (_, found) =
+        found(&site.configuration("urls = [\"file:directory.ldif\"]", "[delegation]\nenabled = true"));
+    assert!(found.iter().all(|(_, about, _)| about != "relay"), "{found:?}");
 }

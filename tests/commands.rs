@@ -285,6 +285,29 @@ fn explain_refuses_a_whole_message() {
     }
 }
 
+#[test]
+fn explain_says_what_becomes_of_a_report() {
+    let files = TempDir::new();
+    let config = configuration(&files, "[denied]\naction = \"bounce\"\n");
+    for (message, more, line) in [
+        ("From: boss@example.org", &[][..], "  report    to <anna@example.org>, and the message is dropped"),
+        ("From: boss@example.org", &["--mail-from", ""], "  report    none: the envelope sender is null"),
+        (
+            "Auto-Submitted: auto-replied\nFrom: boss@example.org",
+            &[],
+            "  report    none: it is automatic mail (Auto-Submitted)",
+        ),
+    ] {
+        explains_message(&config, "anna", message, more, 1, &[line, "  reply     550 5.7.1"]);
+    }
+    for (config, message) in
+        [(&config, "From: junk <"), (&configuration(&TempDir::new(), ""), "From: boss@example.org")]
+    {
+        let output = explain_message(config, "anna", message.as_bytes(), &[]);
+        assert!(!String::from_utf8_lossy(&output.stdout).contains("  report "), "{message}");
+    }
+}
+
 #[track_caller]
 fn explains_message(config: &str, login: &str, message: &str, more: &[&str], status: i32, lines: &[&str]) {
     let output = explain_message(config, login, message.as_bytes(), more);

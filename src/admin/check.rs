@@ -1,7 +1,7 @@
 //! `check`: whether the program can work as it is configured, and what stands in the directory that does not work as
 //! somebody may think.
 //!
-//! [`server`] takes the steps on an LDAP server, with [`schema`], [`indexes`] and [`watch`]; [`doubts`] looks at the entries, of a
+//! [`relay`] looks at the server that takes reports. [`server`] takes the steps on an LDAP server, with [`schema`], [`indexes`] and [`watch`]; [`doubts`] looks at the entries, of a
 //! server or of a file; [`report`] holds what was found. Doubtful entries are warnings: the others work all the same.
 
 use std::path::Path;
@@ -16,6 +16,7 @@ mod copies;
 mod doubts;
 mod indexes;
 mod progress;
+mod relay;
 mod report;
 mod schema;
 mod server;
@@ -39,6 +40,7 @@ pub async fn check(file: &Path) -> Report {
             report.ok(CONFIGURATION, file.display().to_string());
             copies::check(&config, &mut report);
             check_directory(&config, &mut report).await;
+            relay::check(&config.denied.action, &mut report).await;
         }
         Err(error) => {
             error.to_string().lines().for_each(|line| report.error(CONFIGURATION, line, None));

@@ -24,6 +24,7 @@ use crate::policy::{Accepted, Verdict};
 use crate::reply;
 use crate::site::Site;
 
+mod bounce;
 mod changes;
 mod path;
 mod render;
@@ -119,6 +120,9 @@ pub struct Explanation {
     /// What the client is told; absent if allowed.
     #[serde(skip_serializing_if = "Option::is_none")]
     reply: Option<String>,
+    /// Whether a report by mail stands in for the reply; absent where none ever does.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    report: Option<String>,
     submitter: Known,
     groups: Vec<Step>,
 }
@@ -199,14 +203,16 @@ pub async fn explain(config: Config, login: &str, question: &Question) -> Result
     // One by one, so that the path to each group is known.
     let submitter = gather::submitter(&site, login, site.lookup.person_asking(login, 1).await?);
     let message = submission.message(&submitter);
-    let (verdict, content) = judged(&site, &message, submission.into_body()).await?;
+    let (original, body) = submission.into_parts();
+    let (verdict, content) = judged(&site, &message, body).await?;
     let owners = message.addresses().into_iter().cloned().collect();
     let owners = gather::owners(&site.lookup, owners).await?;
     let facts = Facts { submitter, owners };
+    let report = bounce::report(&site, &facts.submitter, &message, &original, &verdict);
     let explainer = Explainer::new(&site, &facts.submitter).await?;
     let case = Case { site: &site, message: &message, facts: &facts, explainer };
     let explanation = case.explain(address.as_ref(), &verdict).await?;
-    Ok(Explanation { calendar: calendar(&verdict, content.as_ref()), ..explanation })
+    Ok(Explanation { calendar: calendar(&verdict, content.as_ref()), report, ..explanation })
 }
 
 /// The verdict, and the body if it mattered.
@@ -289,6 +295,7 @@ impl<D: Directory> Case<'_, D> {
             changes: accepted.map(Changes::of).unwrap_or_default(),
             calendar: Vec::new(),
             reply,
+            report: None,
             submitter: self.explainer.known(),
             groups: self.explainer.groups().await?,
         })

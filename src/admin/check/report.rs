@@ -76,7 +76,7 @@ pub struct Report {
     findings: Vec<Finding>,
     /// What was configured, here or on the server, has to be changed.
     wrong: bool,
-    /// The directory is away; that passes.
+    /// The directory or the relay is away; that passes.
     unavailable: bool,
 }
 
@@ -99,7 +99,7 @@ impl Report {
         self.push(Level::Error, about, text.into(), advice.map(str::to_owned));
     }
 
-    /// The directory is away.
+    /// The directory or the relay is away.
     pub(super) fn unavailable(&mut self, about: &'static str, text: impl Into<String>, advice: &str) {
         self.unavailable = true;
         self.push(Level::Error, about, text.into(), Some(advice.to_owned()));
@@ -126,7 +126,7 @@ impl Report {
         self.wrong
     }
 
-    /// Whether the directory is away, which passes (exit status 75).
+    /// Whether the directory or the relay is away, which passes (exit status 75).
     pub fn is_unavailable(&self) -> bool {
         self.unavailable
     }

@@ -35,6 +35,7 @@ impl Explanation {
             ("copies", copies.as_deref()),
             ("no copies", no_copies.as_deref()),
             ("reply", self.reply.as_deref()),
+            ("report", self.report.as_deref()),
         ] {
             if let Some(value) = value {
                 writeln!(text, "  {name:9} {value}")?;

@@ -6,12 +6,15 @@
 use std::iter::Peekable;
 
 use crate::address::Address;
+use crate::bounce::original::Original;
 use crate::grant::Submitter;
 use crate::message::{Envelope, Header, Message};
 
 /// A message that nobody sent, with its envelope.
 pub(crate) struct Submission {
     header: Header,
+    /// What a report on it would need.
+    original: Original,
     /// With CR LF at the ends of lines, as a milter gets it.
     body: Vec<u8>,
     /// What the client says in MAIL FROM; none: the submitter's own address.
@@ -25,24 +28,25 @@ impl Submission {
     pub(crate) fn of_address(address: &Address) -> Self {
         let mut header = Header::default();
         header.add(b"From", format!("<{address}>").as_bytes());
-        Self { header, body: Vec::new(), mail_from: None, smtputf8: true }
+        Self { header, original: Original::default(), body: Vec::new(), mail_from: None, smtputf8: true }
     }
 
     /// The message in these octets, as it would be submitted. A client asks for SMTPUTF8 where it needs it.
     pub(super) fn of_message(octets: &[u8], mail_from: Option<&str>) -> Self {
-        let mut header = Header::default();
+        let (mut header, mut original) = (Header::default(), Original::default());
         let mut smtputf8 = mail_from.is_some_and(|path| !path.is_ascii());
         let (fields, body) = parts(octets);
         for Field { name, body } in fields {
             smtputf8 |= !body.is_ascii();
             header.add(&name, &body);
+            original.add(&name, &body);
         }
-        Self { header, body, mail_from: mail_from.map(str::to_owned), smtputf8 }
+        Self { header, original, body, mail_from: mail_from.map(str::to_owned), smtputf8 }
     }
 
-    /// The body.
-    pub(super) fn into_body(self) -> Vec<u8> {
-        self.body
+    /// What a report on it would need, and the body.
+    pub(super) fn into_parts(self) -> (Original, Vec<u8>) {
+        (self.original, self.body)
     }
 
     /// The message, from this submitter.
