@@ -171,8 +171,20 @@ fn the_submitter_gets_a_report() {
     assert!(reply.starts_with("250 2.0.0"), "{reply}");
     let report = scene.wait_for("anna", 1).remove(0);
 
-    // As Python reads it.
-    let read = python(&report);
+    python_reads(&python(&report));
+    mail_parser_reads(&report);
+
+    // One line in the log; the message is nowhere.
+    let line = scene.milter().wait_for_log("verdict=");
+    let id = format!("report=\"{}\"", message_id(&report));
+    assert!(line.contains("verdict=\"bounce\"") && line.contains(REFUSED) && line.contains(&id), "{line}");
+    scene.settle("anna");
+    assert_eq!(scene.reports("anna").len(), 1);
+    assert_eq!(scene.mail.mailbox("c").len() + scene.mail.mailbox("b").len(), 0);
+    assert_eq!(scene.milter().log().lines().filter(|line| line.contains("verdict=\"bounce\"")).count(), 1);
+}
+
+fn python_reads(read: &Value) {
     assert_eq!(read["type"], serde_json::json!(["multipart/report", "delivery-status"]));
     assert_eq!(
         read["parts"],
@@ -185,6 +197,16 @@ fn the_submitter_gets_a_report() {
     assert_eq!((top("to"), top("auto-submitted")), ("anna@example.org", "auto-replied"));
     assert_eq!((top("in-reply-to"), top("subject")), ("<one@client.example>", "Your message was not sent"));
     let groups = read["groups"].as_array().unwrap();
+    python_reads_groups(groups);
+    let text = read["text"].as_str().unwrap();
+    assert!(text.contains("<boss@example.org>") && text.contains("ask it@example.org"), "{text}");
+    assert_eq!(
+        (value(&read["header"], "X-Note"), value(&read["header"], "From")),
+        ("one", "boss@example.org")
+    );
+}
+
+fn python_reads_groups(groups: &[Value]) {
     assert_eq!(groups.len(), 3, "the message, and two of three recipients: {groups:?}");
     assert_eq!(value(&groups[0], "Reporting-MTA"), "dns; mail.example.org");
     assert_eq!(value(&groups[0], "Original-Envelope-Id"), "abc");
@@ -195,27 +217,13 @@ fn the_submitter_gets_a_report() {
         assert_eq!((value(group, "Action"), value(group, "Status")), ("failed", "5.7.1"));
         assert_eq!(value(group, "Diagnostic-Code"), format!("smtp; {REFUSED}"));
     }
-    let text = read["text"].as_str().unwrap();
-    assert!(text.contains("<boss@example.org>") && text.contains("ask it@example.org"), "{text}");
-    assert_eq!(
-        (value(&read["header"], "X-Note"), value(&read["header"], "From")),
-        ("one", "boss@example.org")
-    );
+}
 
-    // As mail-parser reads it.
-    let parsed = MessageParser::new().parse(&report).unwrap();
+fn mail_parser_reads(report: &[u8]) {
+    let parsed = MessageParser::new().parse(report).unwrap();
     assert_eq!(parsed.content_type().unwrap().attribute("report-type"), Some("delivery-status"));
     assert_eq!(parsed.parts.len(), 4);
     assert!(parsed.body_text(0).unwrap().contains("<boss@example.org>"));
-
-    // One line in the log; the message is nowhere.
-    let line = scene.milter().wait_for_log("verdict=");
-    let id = format!("report=\"{}\"", message_id(&report));
-    assert!(line.contains("verdict=\"bounce\"") && line.contains(REFUSED) && line.contains(&id), "{line}");
-    scene.settle("anna");
-    assert_eq!(scene.reports("anna").len(), 1);
-    assert_eq!(scene.mail.mailbox("c").len() + scene.mail.mailbox("b").len(), 0);
-    assert_eq!(scene.milter().log().lines().filter(|line| line.contains("verdict=\"bounce\"")).count(), 1);
 }
 
 #[test]
