@@ -94,6 +94,16 @@ impl MailSystem {
         Smtp::connect(self.port(service))
     }
 
+    /// The port of one of the services.
+    pub(crate) fn port(&self, service: &str) -> u16 {
+        *self.ports.get(service).unwrap_or_else(|| panic!("no service {service}: {self:?}"))
+    }
+
+    /// A socket or file below its directory.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.directory.join(name)
+    }
+
     /// Sends a message as `login` and waits until it is delivered.
     pub(crate) fn message(&self, login: &str, mail_from: &str, message: &[u8]) -> Outcome {
         self.message_over("submission", Some(login), mail_from, message)
@@ -149,11 +159,6 @@ impl MailSystem {
     pub(crate) fn has_queued(&self) -> bool {
         let files = |queue: &str| files_below(&self.directory.join("queue").join(queue));
         ["incoming", "active", "deferred"].iter().any(|queue| files(queue) > 0)
-    }
-
-    /// The port of a service.
-    pub(crate) fn port(&self, service: &str) -> u16 {
-        *self.ports.get(service).unwrap_or_else(|| panic!("no service {service}: {self:?}"))
     }
 
     /// Postfix's log.

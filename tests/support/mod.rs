@@ -9,6 +9,7 @@
 pub(crate) mod calendars;
 pub(crate) mod decisions;
 pub(crate) mod gate;
+pub(crate) mod imap;
 pub(crate) mod mail_system;
 pub(crate) mod message;
 pub(crate) mod milter;
