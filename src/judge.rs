@@ -106,7 +106,7 @@ impl Content {
 fn is_unproven(unread: &Unread) -> bool {
     match unread {
         Unread::Structure(_) | Unread::Encoding | Unread::Charset | Unread::Malformed(_) => true,
-        Unread::Hidden | Unread::Signed => false,
+        Unread::Hidden | Unread::Protected => false,
     }
 }
 

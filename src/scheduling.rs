@@ -52,16 +52,6 @@ pub enum Unread {
     Malformed(CalendarError),
 }
 
-impl Unread {
-    /// Whether a calendar certainly stands there; else nobody can tell.
-    pub fn is_calendar(&self) -> bool {
-        match self {
-            Self::Structure(_) | Self::Hidden => false,
-            Self::Protected | Self::Encoding | Self::Charset | Self::Malformed(_) => true,
-        }
-    }
-}
-
 /// A replacement in a body.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Splice {
