@@ -213,8 +213,11 @@ impl Walker<'_> {
 
     /// Ends what is open from `level` on, and the part without parts, at the offset `end`.
     fn end(&mut self, end: usize, level: usize) {
+        let mut end = end;
         if let Some(leaf) = self.leaf.take().and_then(|leaf| self.parts.get_mut(leaf)) {
-            leaf.body.end = end.max(leaf.body.start);
+            // Where there is nothing between two delimiters, the line end ahead of the second is the first's.
+            end = end.max(leaf.body.start);
+            leaf.body.end = end;
         }
         while self.open.len() > level
             && let Some(open) = self.open.pop()

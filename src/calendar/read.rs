@@ -11,7 +11,7 @@ use crate::address::Address;
 /// Components within components: RFC 5545 needs three.
 const MAX_DEPTH: usize = 8;
 
-/// Components and ORGANIZER and ATTENDEE properties that are read: a meeting of hundreds with dozens of overrides has
+/// Components, ORGANIZER and ATTENDEE properties, and values of SENT-BY that are read: a meeting of hundreds with dozens of overrides has
 /// some ten thousand, and each takes memory that its octets do not.
 pub const MAX_SIZE: usize = 100_000;
 
@@ -21,6 +21,8 @@ pub struct Calendar {
     objects: Vec<Object>,
     components: Vec<Component>,
     lines: Vec<PartyLine>,
+    /// How many values of SENT-BY the lines have.
+    sent_by: usize,
     clear: bool,
 }
 
@@ -48,7 +50,13 @@ impl Calendar {
             text,
             open: Vec::new(),
             current: None,
-            calendar: Self { objects: Vec::new(), components: Vec::new(), lines: Vec::new(), clear: true },
+            calendar: Self {
+                objects: Vec::new(),
+                components: Vec::new(),
+                lines: Vec::new(),
+                sent_by: 0,
+                clear: true,
+            },
         };
         for line in text.lines() {
             reader.line(line)?;
@@ -70,9 +78,9 @@ impl Calendar {
         self.objects.iter().map(|object| object.method)
     }
 
-    /// How many objects, components, organizers and attendees it has.
+    /// How many objects, components, organizers, attendees and values of SENT-BY it has.
     pub fn size(&self) -> usize {
-        self.objects.len() + self.components.len() + self.lines.len()
+        self.objects.len() + self.components.len() + self.lines.len() + self.sent_by
     }
 
     /// Whether it is written so that every reader must read the same.
@@ -253,6 +261,7 @@ impl Reader<'_> {
         self.calendar.clear &= property.clear;
         let party = property.party();
         let address = party.address.clone();
+        self.calendar.sent_by += party.sent_by.len();
         if let Some(component) = self.calendar.components.get_mut(index) {
             match role {
                 Actor::Organizer => component.organizers.push(party),

@@ -300,6 +300,8 @@ fn malformed() {
     assert_eq!(components(&format!("BEGIN:VCALENDAR\n{}", "BEGIN:A\n".repeat(9))), Err(TooDeep));
     assert_eq!(components(&event("REPLY", &format!("ATTENDEE:{}", "a".repeat(70_000)))), Err(TooLong));
     assert_eq!(components(&event("REPLY", &"ATTENDEE:x|".repeat(100_001))), Err(TooMany));
+    let with_many = format!("ATTENDEE;SENT-BY={}:x|", "a,".repeat(20_000));
+    assert_eq!(components(&event("REPLY", &with_many.repeat(6))), Err(TooMany));
 }
 
 #[test]

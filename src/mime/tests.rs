@@ -97,6 +97,12 @@ fn parts() {
         ("multipart/x; boundary=a", "--a\n\nx\n", vec!["multipart/x", "text/plain=x\n"], false),
         ("multipart/x; boundary=a", "--a", vec!["multipart/x", "text/plain="], false),
         ("multipart/x; boundary=a", "--a\nX: y\n--a--", vec!["multipart/x", "text/plain="], false),
+        (
+            "multipart/x; boundary=a",
+            "--a\nContent-Type: multipart/y; boundary=b\n\n--b\n--a--",
+            vec!["multipart/x", "multipart/y", "text/plain="],
+            false,
+        ),
         // A message is not entered.
         (
             "multipart/x; boundary=a",
@@ -160,6 +166,7 @@ fn parts() {
     ] {
         let parts: Vec<String> = parts.into_iter().map(str::to_owned).collect();
         assert_eq!(shown(content_type, body), (parts, clear), "{content_type} {body:?}");
+        assert_in_order(&walk(&fields(content_type), body.as_bytes()).unwrap(), body.len());
     }
 }
 
