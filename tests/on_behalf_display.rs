@@ -22,12 +22,14 @@ use support::milter::{Milter, Setup};
 use support::project;
 
 type Named = (String, String);
+/// What is sent, what is delivered, and what is shown.
+type Row = (&'static str, &'static str, &'static [(&'static str, &'static str)]);
 
 const BEA: &str = "Carl Clausen on behalf of Bea Brandt";
 const FRIDA: &str = "Carl Clausen on behalf of Frida Falk";
 
 /// From as carl sends it, as it is delivered, its folds aside, and whose names and addresses it shows; `-` for any name.
-const ROWS: &[(&str, &str, &[(&str, &str)])] = &[
+const ROWS: &[Row] = &[
     ("bea@example.org", "\"{bea}\" <bea@example.org>", &[(BEA, "bea@example.org")]),
     ("<bea@example.org>", "\"{bea}\" <bea@example.org>", &[(BEA, "bea@example.org")]),
     ("Bea Brandt <bea@example.org>", "\"{bea}\" <bea@example.org>", &[(BEA, "bea@example.org")]),
