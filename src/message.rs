@@ -14,7 +14,6 @@ pub struct Header {
     from: Field,
     sender: Field,
     resent_from: Field,
-    auto_submitted: Field,
     content_type: Field,
     transfer_encoding: Field,
 }
@@ -42,7 +41,6 @@ impl Header {
             (&b"From"[..], &mut self.from),
             (b"Sender", &mut self.sender),
             (b"Resent-From", &mut self.resent_from),
-            (b"Auto-Submitted", &mut self.auto_submitted),
             (b"Content-Type", &mut self.content_type),
             (b"Content-Transfer-Encoding", &mut self.transfer_encoding),
         ];
@@ -81,12 +79,6 @@ fn may_hold_calendar(content_type: &Field) -> bool {
     content_type.count > 1 || [&b"calendar"[..], b"ics", b"multipart"].iter().any(|kind| names(kind))
 }
 
-/// RFC 3834 section 5: one keyword, perhaps with parameters; all but `no` mean that no person sent it.
-fn is_automatic(auto_submitted: &Field) -> bool {
-    let keyword = auto_submitted.first.split(|octet| matches!(octet, b';' | b'(')).next().unwrap_or_default();
-    auto_submitted.count > 1 || auto_submitted.count == 1 && !keyword.trim_ascii().eq_ignore_ascii_case(b"no")
-}
-
 /// What a message claims.
 #[derive(Clone, Debug)]
 pub struct Message {
@@ -106,8 +98,6 @@ pub struct Message {
     pub mime: mime::Fields,
     /// Whether the body can hold a calendar.
     pub calendar_possible: bool,
-    /// Whether it says that a program sent it by itself (RFC 3834 section 5).
-    pub is_automatic: bool,
 }
 
 /// Why From names no authors.
@@ -240,7 +230,6 @@ impl Message {
             resent_from: (header.resent_from.count > 0).then(|| mailbox::read(&header.resent_from.first)),
             mime: header.mime(),
             calendar_possible: may_hold_calendar(&header.content_type),
-            is_automatic: is_automatic(&header.auto_submitted),
         }
     }
 

@@ -122,13 +122,12 @@ fn the_principal_finds_the_message_in_sent() {
     site.send("carl", "From: Bea Boss <bea@example.org>", &["bea@example.org"]);
     assert_eq!(site.wait_for("bea", "INBOX", 1)[0].flags, [""; 0]);
     assert_eq!(site.wait_for("bea", "Sent", 2).len(), 2);
-    // No copy for the own message, for a group, and of what a program sent.
+    // No copy for the own message, nor for a group.
     let before = site.counts().len();
     site.send("carl", "From: carl@example.org", &[]);
     site.send("mia", "From: support@example.org", &[]);
-    site.send("carl", "From: bea@example.org\r\nAuto-Submitted: auto-generated", &[]);
     site.send("carl", "From: bea@example.org", &[]);
-    assert_eq!(site.counts()[before..], ["1", "1", "1", "2"], "{}", site.mail.log());
+    assert_eq!(site.counts()[before..], ["1", "1", "2"], "{}", site.mail.log());
     assert_eq!(site.wait_for("bea", "Sent", 3).len(), 3);
     assert_eq!(site.mailbox("support", "Sent"), []);
     assert_eq!(site.mailbox("carl", "Sent"), []);

@@ -5,7 +5,6 @@
 use super::{Author, By, Case, shown};
 use crate::address::{Address, AddressError};
 use crate::grant::{Entry, Relation};
-use crate::message::ReversePath;
 
 /// `[sent_copy]`
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -136,21 +135,13 @@ impl Case<'_> {
     /// The copies for the principals of these authors.
     pub(super) fn copies(&self, authors: &[Author]) -> Copies {
         let mut copies = Copies::default();
-        let Some(rules) = self.rules.sent_copy.as_ref().filter(|_| !self.is_automatic()) else {
-            return copies;
-        };
+        let Some(rules) = self.rules.sent_copy.as_ref() else { return copies };
         for author in authors.iter().filter(|author| rules.apply_to(&author.by)) {
             // Several entries hold the address: it was written for each of them.
             let Some(Relation::Others(others)) = self.relation(&author.address) else { continue };
             others.principals.iter().for_each(|principal| self.copy_for(principal, &rules.form, &mut copies));
         }
         copies
-    }
-
-    /// Whether a program sent the message, not a person: a report or a receipt (RFC 5321 section 4.5.5), an answering
-    /// machine (RFC 3834 section 5). Nobody looks for those in Sent.
-    fn is_automatic(&self) -> bool {
-        self.message.is_automatic || self.message.envelope.sender == ReversePath::Null
     }
 
     fn copy_for(&self, principal: &Entry, form: &CopyForm, copies: &mut Copies) {
@@ -248,12 +239,10 @@ mod tests {
                 "From: as@example.org, anna@example.org, behalf@example.org, chief@example.org",
                 "as+Sent@example.org behalf+Sent@example.org",
             ),
-            ("From: behalf@example.org\nAuto-Submitted: auto-generated; x=y", ""),
-            ("From: behalf@example.org\nAuto-Submitted: No", "behalf+Sent@example.org"),
         ] {
             assert_eq!(copies(&copying(|_| ()), header, OWN), expected, "{header}");
         }
-        assert_eq!(copies(&copying(|_| ()), "From: behalf@example.org", ""), "");
+        assert_eq!(copies(&copying(|_| ()), "From: behalf@example.org", ""), "behalf+Sent@example.org");
         assert_eq!(copies(&Scene::with(|_| ()), "From: behalf@example.org", OWN), "");
     }
 
