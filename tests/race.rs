@@ -19,7 +19,7 @@ use std::time::Duration;
 
 use delegation_milter::address::Address;
 use delegation_milter::config::Config;
-use delegation_milter::directory::changes::Changes;
+use delegation_milter::directory::changes::{Changes, Name, Stamp, Standing};
 use delegation_milter::directory::lookup::Lookup;
 use delegation_milter::open::{self, Answers};
 use delegation_milter::site::Site;
@@ -129,10 +129,15 @@ async fn ask(site: Arc<Site<Answers>>, told: Arc<Told>) {
     }
 }
 
-/// Waits until anything was told since then.
-async fn wait_until_told(changes: &Changes, stamp: delegation_milter::directory::changes::Stamp) {
+/// Waits until it was told since then that an entry with this address changed; without one, that groups did. That
+/// everything may have changed, as when a watch begins, is not enough.
+async fn wait_until_told(changes: &Changes, stamp: Stamp, address: Option<&str>) {
+    let names: Vec<_> = address
+        .map(|address| changes.hash(&Name::Address(Address::parse(address).unwrap())))
+        .into_iter()
+        .collect();
     let told = async {
-        while changes.is_latest(&stamp) {
+        while changes.standing(&stamp, &names, names.is_empty()) != Standing::Forgotten {
             tokio::time::sleep(Duration::from_micros(100)).await;
         }
     };
@@ -142,27 +147,34 @@ async fn wait_until_told(changes: &Changes, stamp: delegation_milter::directory:
 async fn change(admin: &mut Admin, changes: &Changes, told: &Told, n: u64) {
     let stamp = changes.stamp();
     admin.set_name(n).await;
-    wait_until_told(changes, stamp).await;
+    wait_until_told(changes, stamp, Some("bea@example.org")).await;
     told.name.store(n, SeqCst);
     let stamp = changes.stamp();
     told.group_made.store(n, SeqCst);
     admin.set_group(n).await;
-    wait_until_told(changes, stamp).await;
+    wait_until_told(changes, stamp, None).await;
     told.group.store(n, SeqCst);
 }
 
-/// Waits until what changes is told, and not only what was changed by another connection.
+/// Waits until what changes is told, also of groups, and bea is at version `n`.
 async fn wait_until_watched(site: &Site<Answers>, admin: &mut Admin, n: u64) {
+    let [bea, lena] = ["bea@example.org", "lena@example.org"].map(|text| Address::parse(text).unwrap());
+    let of_lena = async || site.lookup.owners(&lena).await.map(|owners| owners[0].name.clone());
     let told = async {
-        loop {
-            let bea = Address::parse("bea@example.org").unwrap();
-            admin.set_name(n).await;
-            // It was remembered before; only who was told has this version.
-            if let Ok(owners) = site.lookup.owners(&bea).await
-                && owners[0].name.as_deref() == Some(&*n.to_string())
-            {
-                return;
+        for number in 0.. {
+            // What was remembered before, and is another name now, was told.
+            let before = of_lena().await;
+            let name = format!("Lena {n} {number}");
+            let change = vec![Mod::Replace("displayName".to_owned(), HashSet::from([name.clone()]))];
+            admin.0.modify(LENA, change).await.unwrap().success().unwrap();
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            if before.is_ok() && of_lena().await.is_ok_and(|shown| shown == Some(name)) {
+                break;
             }
+        }
+        admin.set_name(n).await;
+        let shown = async || site.lookup.owners(&bea).await.map(|owners| owners[0].name.clone());
+        while shown().await.ok().flatten() != Some(n.to_string()) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
@@ -278,7 +290,7 @@ fn names_that_are_adapted_later_count() {
             let stamp = changes(&site).stamp();
             let (name, new) = (format!("uid={from},{SUFFIX}"), format!("uid={to}"));
             admin.0.modifydn(&name, &new, true, None).await.unwrap().success().unwrap();
-            wait_until_told(changes(&site), stamp).await;
+            wait_until_told(changes(&site), stamp, Some("carl@example.org")).await;
             let begun = std::time::Instant::now();
             until("its new name is named", async || grants().await.contains(&format!("uid={to},"))).await;
             assert!(begun.elapsed() < Duration::from_secs(1), "after {:?}", begun.elapsed());
