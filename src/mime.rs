@@ -99,8 +99,16 @@ pub struct Tree {
 pub fn walk(fields: &Fields, body: &[u8]) -> Result<Tree, Fault> {
     let reader = HeaderReader::new();
     let top = reader.top(fields);
-    let mut walker =
-        Walker { body, reader, parts: Vec::new(), open: Vec::new(), leaf: None, headers: 0, clear: true };
+    let mut walker = Walker {
+        body,
+        reader,
+        dashes: memmem::Finder::new(b"\n--"),
+        parts: Vec::new(),
+        open: Vec::new(),
+        leaf: None,
+        headers: 0,
+        clear: true,
+    };
     walker.begin(top, 0)?;
     walker.run()?;
     Ok(Tree { parts: walker.parts, clear: walker.clear })
@@ -109,6 +117,8 @@ pub fn walk(fields: &Fields, body: &[u8]) -> Result<Tree, Fault> {
 struct Walker<'a> {
     body: &'a [u8],
     reader: HeaderReader,
+    /// Finds lines that begin with dashes.
+    dashes: memmem::Finder<'static>,
     parts: Vec<Part>,
     /// The multiparts that are not closed, from the outermost on.
     open: Vec<Open>,
@@ -266,7 +276,7 @@ impl Walker<'_> {
                     return Some(Delimiter { level, close, start, next });
                 }
             }
-            start += memmem::find(rest, b"\n--")? + 1;
+            start += self.dashes.find(rest)? + 1;
         }
     }
 

@@ -290,10 +290,10 @@ fn is_space(c: u8) -> bool {
 /// Whether it holds no control characters but tabs and line ends: readers break lines at different ones.
 fn only_text(text: &Text<'_>) -> bool {
     let view = text.view();
-    let odd = |at: usize| match text.at(at) {
-        Some(b'\r') => text.at(at + 1) != Some(b'\n'),
-        Some(c) => c.is_ascii_control() && !matches!(c, b'\t' | b'\n'),
-        None => false,
+    let odd = |(at, c): (usize, &u8)| match c {
+        b'\t' | b'\n' => false,
+        b'\r' => view.get(at + 1) != Some(&b'\n'),
+        _ => c.is_ascii_control(),
     };
-    !(0..view.len()).any(odd)
+    !view.iter().enumerate().any(odd)
 }

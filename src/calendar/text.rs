@@ -177,9 +177,18 @@ impl<'a> Text<'a> {
     /// The octets without folds, blank lines and the kind of line ends: what two copies of a calendar share.
     pub fn normal(&self) -> Vec<u8> {
         let mut normal = Vec::with_capacity(self.octets.len());
-        for line in self.lines() {
+        for Line { span } in self.lines() {
             let before = normal.len();
-            self.unfolded(&line).for_each(|position| normal.extend_from_slice(self.octets_at(position)));
+            let mut from = span.start;
+            while let Some(rest) = self.view.get(from..span.end) {
+                let end = from + memchr(b'\n', rest).unwrap_or(rest.len());
+                let line = self.view.get(from..end).unwrap_or_default();
+                let text =
+                    from..from + line.strip_suffix(b"\r").filter(|_| end < span.end).unwrap_or(line).len();
+                normal.extend_from_slice(self.octets.get(self.octets_of(&text)).unwrap_or_default());
+                // Behind the line feed and the white space that make a fold.
+                from = end + 2;
+            }
             if normal.len() > before {
                 normal.push(b'\n');
             }
