@@ -104,6 +104,7 @@ fn one_property() {
             "ORGANIZER;SENT-BY=\"MAILTO:Anna@x.org\":mailto:boss@x.org",
         ),
         ("ORGANIZER;SENT-BY=:mailto:boss@x.org", "ORGANIZER;SENT-BY=\"mailto:anna@x.org\":mailto:boss@x.org"),
+        ("ORGANIZER;SENT-BY=mailto:boss@x.org;x,y", "ORGANIZER;SENT-BY=mailto:boss@x.org;x,y"),
         // Not legal, and read as the grammar has it.
         (
             "ORGANIZER;CN=B\"oss; the\";X;SENT-BY=eve:mailto:boss@x.org",
@@ -473,6 +474,12 @@ fn sixteen_bits() {
         assert!(marked.starts_with(mark), "{charset}");
     }
     assert!(Text::new(b"a\0b", Some("utf-16le")).is_none());
+    // Between the two halves of a character.
+    for shift in 0..2 {
+        let (before, after) = named(format!("{}{}", "a".repeat(shift), "📅".repeat(40)).as_bytes());
+        let marked = set(&wide(&before, u16::to_le_bytes), Some("utf-16le"));
+        assert_eq!(unfolded(encoding_rs::UTF_16LE.decode(&marked).0.as_bytes()), after);
+    }
 }
 
 #[test]

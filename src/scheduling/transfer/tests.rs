@@ -95,6 +95,8 @@ fn quoted_printable_twice_on_a_line() {
     let result =
         edited(Transfer::QuotedPrintable, encoded, &[("A:1", &long), ("B:2", &"x".repeat(7)), ("C:3", "y")]);
     assert!(result.lines().all(|line| line.len() <= 76), "{result:?}");
+    let result = edited(Transfer::QuotedPrintable, encoded, &[("A:1", &"x".repeat(30)), ("B:2", &long)]);
+    assert!(result.lines().all(|line| line.len() <= 76), "{result:?}");
 }
 
 #[test]
