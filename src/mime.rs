@@ -222,8 +222,7 @@ impl Walker<'_> {
     }
 
     /// Ends what is open from `level` on, and the part without parts, at the offset `end`.
-    fn end(&mut self, end: usize, level: usize) {
-        let mut end = end;
+    fn end(&mut self, mut end: usize, level: usize) {
         if let Some(leaf) = self.leaf.take().and_then(|leaf| self.parts.get_mut(leaf)) {
             // Where there is nothing between two delimiters, the line end ahead of the second is the first's.
             end = end.max(leaf.body.start);
@@ -233,7 +232,8 @@ impl Walker<'_> {
             && let Some(open) = self.open.pop()
             && let Some(part) = self.parts.get_mut(open.part)
         {
-            part.body.end = end.max(part.body.start);
+            end = end.max(part.body.start);
+            part.body.end = end;
             if open.empty {
                 part.entity = Err(Fault::NoParts);
             }

@@ -103,6 +103,12 @@ fn parts() {
             vec!["multipart/x", "multipart/y", "text/plain="],
             false,
         ),
+        (
+            "multipart/x; boundary=a",
+            "--a\nContent-Type: multipart/y; boundary=b\n\n--b\nContent-Type: multipart/z; boundary=c\n--a--",
+            vec!["multipart/x", "multipart/y", "NoParts"],
+            false,
+        ),
         // A message is not entered.
         (
             "multipart/x; boundary=a",
