@@ -2,6 +2,8 @@
 //!
 //! A copy is one more recipient, at the principal's primary address in the form that the mail store files into Sent.
 
+use std::sync::Arc;
+
 use super::{Author, By, Case, shown};
 use crate::address::{Address, AddressError};
 use crate::grant::{Entry, Relation};
@@ -139,7 +141,10 @@ impl Case<'_> {
         for author in authors.iter().filter(|author| rules.apply_to(&author.by)) {
             // Several entries hold the address: it was written for each of them.
             let Some(Relation::Others(others)) = self.relation(&author.address) else { continue };
-            others.principals.iter().for_each(|principal| self.copy_for(principal, &rules.form, &mut copies));
+            let holders = &others.principals;
+            for principal in holders.iter().filter(|principal| !goes_to_group(principal, holders)) {
+                self.copy_for(principal, &rules.form, &mut copies);
+            }
         }
         copies
     }
@@ -147,8 +152,8 @@ impl Case<'_> {
     fn copy_for(&self, principal: &Entry, form: &CopyForm, copies: &mut Copies) {
         let is_local =
             |address: &&Address| shown::is_local(address.domain(), &self.facts.submitter, self.rules);
-        // What a group gets goes to its members; what is elsewhere, to somebody else's mail store.
-        if principal.is_group || !principal.primary().is_some_and(|primary| is_local(&primary)) {
+        // What is elsewhere goes to somebody else's mail store.
+        if !principal.primary().is_some_and(|primary| is_local(&primary)) {
             return;
         }
         let addresses: Vec<_> =
@@ -156,7 +161,10 @@ impl Case<'_> {
         let copy = match self.writable(addresses.iter()) {
             Ok(Some(copy)) => copy,
             Ok(None) => return,
-            Err(_) => return copies.left_out.extend(addresses.first().cloned()),
+            Err(_) => {
+                let left_out = addresses.into_iter().next().filter(|own| !copies.left_out.contains(own));
+                return copies.left_out.extend(left_out);
+            }
         };
         let recipients = self.message.envelope.recipients.iter().filter_map(|own| own.address.as_ref());
         let mut there = recipients.chain(&copies.to).chain(principal.primary());
@@ -164,6 +172,13 @@ impl Case<'_> {
             copies.to.push(copy.clone());
         }
     }
+}
+
+/// Whether mail to the principal's primary address goes to the members of a group: it is one, or one of the `holders` of
+/// the author's address that has this address too.
+fn goes_to_group(principal: &Entry, holders: &[Arc<Entry>]) -> bool {
+    let has_it = |group: &Entry| principal.primary().is_some_and(|address| group.has(address));
+    principal.is_group || holders.iter().any(|holder| holder.is_group && has_it(holder))
 }
 
 #[cfg(test)]
@@ -322,6 +337,20 @@ mod tests {
         assert_eq!(copies(&scene, "From: info@example.org", OWN), expected);
     }
 
+    /// Mail to it goes to the members of the group, and with it what stands behind the name (Postfix,
+    /// `propagate_unmatched_extensions`).
+    #[test]
+    fn never_to_an_address_that_a_group_has_too() {
+        let scene = copying(|scene| {
+            let holder = |name| entry(name, &[(Right::SendAs, "anna")]);
+            let mut list = holder("list");
+            list.mail = vec![address("bea@example.org")];
+            list.is_group = true;
+            scene.company = vec![holder("bea"), list];
+        });
+        assert_eq!(copies(&scene, "From: bea@example.org", OWN), "");
+    }
+
     #[test]
     fn addresses_that_are_not_ascii() {
         let scene = |aliases: &[&str], parameters| {
@@ -341,6 +370,9 @@ mod tests {
         ] {
             assert_eq!(copies(&scene(aliases, parameters), from, OWN), expected, "{aliases:?}");
         }
+        let twice = format!("{from}, B\u{f6}ss <boss@foreign.example>");
+        let without = copies(&scene(&["boss@foreign.example"], &[]), &twice, OWN);
+        assert_eq!(without, " without b\u{f6}ss+Sent@example.org");
     }
 
     #[test]
