@@ -49,8 +49,9 @@ impl Bounces {
 
     /// Composes the report and hands it over. `mta` is the name of the mail server (the macro `{j}`), if it is known.
     pub async fn send(&self, draft: &Draft, mta: Option<&str>) -> Sent {
-        let mailbox = draft.to().key();
-        let Some(slot) = Slot::take(&self.limit, mailbox) else { return Sent::Not(NoReport::TooMany) };
+        let Some(slot) = Slot::take(&self.limit, draft.counted()) else {
+            return Sent::Not(NoReport::TooMany);
+        };
         let report = draft.compose(mta, seconds(SystemTime::now()));
         match self.relay.hand_over(&report, mta).await {
             Ok(()) => {

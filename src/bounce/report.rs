@@ -13,7 +13,7 @@ use ring::digest::{Context, SHA256};
 use super::original::{Original, has_short_lines, hexadecimal};
 use super::relay::RelayError;
 use crate::address::{Address, AddressRules};
-use crate::grant::Submitter;
+use crate::grant::{Entry, Submitter};
 use crate::message::{Envelope, ReversePath};
 use crate::policy::{Role, Rules};
 
@@ -106,6 +106,8 @@ impl<'a> Locality<'a> {
 #[derive(Clone, Debug)]
 pub struct Draft {
     to: Address,
+    /// Whose reports the limit counts.
+    counted: String,
     refused: (Role, Address),
     reply: String,
     contact: String,
@@ -148,8 +150,10 @@ pub fn draft(refused: Refused<'_>, locality: Locality<'_>) -> Result<Draft, NoRe
         1..=MAX_LISTED => {}
         _ => return Err(NoReport::ManyRecipients),
     }
+    let to = mailbox(submitter, locality)?;
     Ok(Draft {
-        to: mailbox(submitter, locality)?,
+        counted: counted(submitter, &to).key().to_owned(),
+        to,
         refused: (role, address.clone()),
         reply: reply.to_owned(),
         contact: contact.to_owned(),
@@ -171,6 +175,11 @@ fn mailbox(submitter: &Submitter, locality: Locality<'_>) -> Result<Address, NoR
     Ok(ascii.unwrap_or(primary).clone())
 }
 
+/// By which address the limit knows the submitter: the same, whichever of the entry's addresses is the login.
+fn counted<'a>(submitter: &'a Submitter, mailbox: &'a Address) -> &'a Address {
+    submitter.entry.as_deref().and_then(Entry::primary).unwrap_or(mailbox)
+}
+
 fn fingerprint(submitter: &Submitter, envelope: &Envelope, original: &Original) -> String {
     let sender = envelope.sender.to_string();
     let recipients = envelope.recipients.iter().map(|recipient| recipient.path.as_str());
@@ -181,6 +190,11 @@ impl Draft {
     /// Whose mailbox it goes to.
     pub fn to(&self) -> &Address {
         &self.to
+    }
+
+    /// Whose reports the limit counts: an [`Address::key`].
+    pub fn counted(&self) -> &str {
+        &self.counted
     }
 
     /// Whether anything that is named is not ASCII (RFC 6533 section 4).

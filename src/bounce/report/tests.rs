@@ -473,3 +473,20 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn who_logs_in_by_another_name_is_still_the_same() {
+    let scene = |login: &str| {
+        let mut submitter = submitter(&["anna@example.org", "a.adams@example.org"]);
+        submitter.login = login.into();
+        Scene { submitter, ..Scene::default() }.draft().unwrap()
+    };
+    for (login, to) in [
+        ("anna", "anna@example.org"),
+        ("ANNA@example.org", "anna@example.org"),
+        ("a.adams@example.org", "a.adams@example.org"),
+    ] {
+        assert_eq!(scene(login).to(), &address(to));
+        assert_eq!(scene(login).counted(), "anna@example.org", "{login}");
+    }
+}
