@@ -149,13 +149,14 @@ fn is_automatic(body: &[u8]) -> bool {
     !keyword.trim_ascii().eq_ignore_ascii_case(b"no")
 }
 
-/// The types of reports (RFC 6522 section 3; RFC 3464, 8098 and 6533 for what stands in them).
+/// The types of reports (RFC 6522 section 3; RFC 3464, 8098 and 6533 for what stands in them). Comments and white space
+/// may stand anywhere among them (RFC 2045 section 5.1), but a value only behind a `=`.
 fn is_report(content_type: &[u8]) -> bool {
-    let kind = content_type.split(|octet| matches!(octet, b';' | b'(')).next().unwrap_or_default();
-    let kind = kind.trim_ascii().to_ascii_lowercase();
-    kind == b"multipart/report"
-        || kind.ends_with(b"delivery-status")
-        || kind.ends_with(b"disposition-notification")
+    let text = content_type.split(|octet| *octet == b'=').next().unwrap_or_default();
+    let mut text = text.to_ascii_lowercase();
+    text.retain(|octet| !octet.is_ascii_whitespace());
+    let names = |kind: &[u8]| text.windows(kind.len()).any(|window| window == kind);
+    [&b"multipart/report"[..], b"delivery-status", b"disposition-notification"].into_iter().any(names)
 }
 
 /// RFC 5322 section 3.6.4, without comments: what cannot be quoted as it is, is not quoted.
@@ -240,6 +241,9 @@ mod tests {
         for (body, report) in [
             (" multipart/report; report-type=delivery-status", true),
             (" Multipart/Report(comment);boundary=x", true),
+            (" (a) multipart/report; boundary=x", true),
+            (" multipart / report; boundary=x", true),
+            (" multipart/\n report; boundary=x", true),
             (" message/delivery-status", true),
             ("message/global-delivery-status", true),
             (" message/disposition-notification", true),
