@@ -733,14 +733,14 @@ fn another_kind_of_server() {
     finds(&config, 75, &[&expected, "note base_dn: not checked"]);
 }
 
-/// An SMTP server that says hello and offers these extensions, for each client that comes.
-fn smtp_server(greeting: &'static str, extensions: &'static str) -> u16 {
+/// An SMTP server that says hello, offers these extensions, and answers MAIL, for each client that comes.
+fn smtp_server(greeting: &'static str, extensions: &'static str, mail: &'static str) -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = listener.local_addr().unwrap().port();
     std::thread::spawn(move || {
         for mut stream in listener.incoming().map_while(Result::ok) {
             let mut commands = BufReader::new(stream.try_clone().unwrap());
-            for reply in [greeting, extensions, "221 bye\r\n"] {
+            for reply in [greeting, extensions, mail, "221 bye\r\n"] {
                 let mut command = String::new();
                 if stream.write_all(reply.as_bytes()).is_err() || commands.read_line(&mut command).is_err() {
                     break;
@@ -764,17 +764,23 @@ fn the_relay_of_reports() {
     let nobody = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
     for (port, status, expected) in [
         (
-            smtp_server("220 hello\r\n", "250-mail\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n"),
+            smtp_server("220 hello\r\n", "250-mail\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n", "250 ok\r\n"),
             0,
             &["ok relay: 127.0.0.1:"][..],
         ),
         (
-            smtp_server("220 hello\r\n", "250 mail\r\n"),
+            smtp_server("220 hello\r\n", "250 mail\r\n", "250 ok\r\n"),
             0,
             &["ok relay: ", "warning relay: 127.0.0.1:", "warning relay: 127.0.0.1:"],
         ),
-        (smtp_server("554 not you\r\n", ""), 2, &["error relay: 127.0.0.1:"]),
-        (smtp_server("421 busy\r\n", ""), 75, &["error relay: 127.0.0.1:"]),
+        (smtp_server("554 not you\r\n", "", ""), 2, &["error relay: 127.0.0.1:"]),
+        (smtp_server("421 busy\r\n", "", ""), 75, &["error relay: 127.0.0.1:"]),
+        // As one does that asks this program too, with unauthenticated = "refuse".
+        (
+            smtp_server("220 hello\r\n", "250 mail\r\n", "530 5.7.0 log in\r\n"),
+            2,
+            &["error relay: 127.0.0.1:"],
+        ),
         (nobody, 75, &["error relay: 127.0.0.1:"]),
     ] {
         finds(&config(port), status, expected);

@@ -117,17 +117,19 @@ impl Relay {
         .await
     }
 
-    /// Connects and asks what the server offers; sends nothing.
+    /// Connects, asks what the server offers, and whether it takes mail without a login and without a sender; sends
+    /// nothing.
     ///
     /// # Errors
     ///
-    /// There is no such server.
+    /// There is no such server, or it takes no such mail.
     pub async fn probe(&self) -> Result<Offers, RelayError> {
         self.bounded(async {
             let mut connection = self.connect(None).await?;
             let offers = offers(&connection);
+            let taken = connection.command(Mail::new(None, Vec::new())).await;
             let _ = tokio::time::timeout(GOOD_BYE, connection.quit()).await;
-            Ok(offers)
+            taken.map(|_| offers).map_err(|error| self.failure(&error))
         })
         .await
     }

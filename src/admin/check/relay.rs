@@ -8,13 +8,13 @@ const RELAY: &str = "relay";
 
 const AWAY: &str =
     "until it answers, messages that are not allowed are deferred (451); start it, or set denied.relay";
-const REFUSES: &str =
-    "no report can be sent, and the client is told instead (550); let this machine in, or set denied.relay";
+const REFUSES: &str = "no report can be sent, and the client is told instead (550); let this machine in, or set \
+                       denied.relay; with unauthenticated = \"refuse\", it must be one that does not ask this program";
 const NO_SMTPUTF8: &str =
     "who has only a mailbox that is not ASCII gets no report; with Postfix, set smtputf8_enable = yes";
 const NO_EIGHT_BIT: &str = "a report that names an address that is not ASCII cannot be sent";
 
-/// Connects, and sends nothing.
+/// Connects and says who writes, and sends nothing.
 pub(super) async fn check(action: &DeniedAction, report: &mut Report) {
     let DeniedAction::Bounce { host, port } = action else { return };
     let relay = Relay::new(host, *port);

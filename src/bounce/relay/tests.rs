@@ -173,8 +173,19 @@ async fn nobody_there() {
 
 #[tokio::test]
 async fn a_probe_sends_nothing() {
-    let (port, task) = server(Script { replies: &["220 hello", EHLO, "221 bye"], hangs_up: true }).await;
+    let replies = &["220 hello", EHLO, "250 ok", "221 bye"];
+    let (port, task) = server(Script { replies, hangs_up: true }).await;
     let offers = Relay::new("127.0.0.1", port).probe().await.unwrap();
     assert_eq!(offers, Offers { smtputf8: true, eight_bit: true });
-    assert_eq!(task.await.unwrap(), ["EHLO [127.0.0.1]", "QUIT"]);
+    assert_eq!(task.await.unwrap(), ["EHLO [127.0.0.1]", "MAIL FROM:<>", "QUIT"]);
+}
+
+/// As Postfix does that asks this program too, with `unauthenticated = "refuse"`.
+#[tokio::test]
+async fn a_server_that_takes_no_mail_is_found_out() {
+    let replies = &["220 hello", EHLO, "530 5.7.0 authentication required", "221 bye"];
+    let (port, task) = server(Script { replies, hangs_up: true }).await;
+    let error = Relay::new("127.0.0.1", port).probe().await.unwrap_err();
+    assert!(error.is_final(), "{error}");
+    task.abort();
 }
