@@ -10,24 +10,24 @@ use std::time::{Duration, Instant};
 use tokio::sync::watch;
 
 use crate::actions::{self, Modification};
-use crate::address::{Address, canonical_domain};
+use crate::address::canonical_domain;
 use crate::bodies::{Held, Room};
 use crate::bounce::original::Original;
-use crate::calendar::SentBy;
 use crate::directory::lookup::Lookup;
 use crate::grant::{Facts, Mode};
 use crate::judge::{Content, Judged, Trouble, unwinding};
 use crate::message::{Envelope, Header, Message, Recipient};
 use crate::policy::{Choice, Verdict};
 use crate::reply::{self, Reply};
-use crate::scheduling::{self, Splice};
 use crate::site::Site;
 use crate::transactions::{Open, Transactions};
 
 mod bounce;
+mod case;
 mod log;
 
 use bounce::{Bounce, Waiting};
+use case::Case;
 
 /// What is to be done with the message.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -239,11 +239,13 @@ impl<L: Lookup> Transaction<L> {
             Err(trouble) => Err(trouble),
         };
         let (verdict, bounce) = self.bounce(verdict, &message).await;
+        // A report that is due has its own copy.
+        self.original = None;
         if let Bounce::Due(due) = bounce {
-            self.stage = Stage::Bounce(Box::new(Waiting { due, message, took }));
+            self.stage = Stage::Bounce(Box::new(Waiting { due, message, body: None, took }));
             return Outcome::Continue;
         }
-        let case = Case { message: &message, content: None, queue_id, took };
+        let case = Case { message: &message, content: None, body: None, queue_id, took };
         let Conclusion { outcome, modifications } = self.conclude(&verdict, &bounce, &case);
         if modifications.is_empty() {
             return outcome;
@@ -274,7 +276,7 @@ impl<L: Lookup> Transaction<L> {
         let Stage::Body(pending) = std::mem::replace(&mut self.stage, Stage::Header) else {
             return Next::Skip;
         };
-        let case = Case { message: &pending.message, content: None, queue_id, took };
+        let case = Case { message: &pending.message, content: None, body: None, queue_id, took };
         Next::End(self.conclude(&Err(full.into()), &Bounce::None, &case).outcome)
     }
 
@@ -297,6 +299,7 @@ impl<L: Lookup> Transaction<L> {
         let start = Instant::now();
         let Pending { message, facts, body, took } = pending;
         let (octets, room) = body.map(Held::into_parts).unzip();
+        let body = octets.as_ref().map(Vec::len);
         let content = match octets {
             Some(octets) => Content::read(message.mime.clone(), octets).await,
             None => Ok(Content::TooLong),
@@ -306,16 +309,14 @@ impl<L: Lookup> Transaction<L> {
             Err(trouble) => Err(Trouble::Fault(trouble.to_string())),
         };
         let (verdict, bounce) = self.bounce(verdict, &message).await;
-        let case = Case {
-            message: &message,
-            content: content.as_ref().ok(),
-            queue_id,
-            took: took + start.elapsed(),
-        };
+        let took = took + start.elapsed();
         if let Bounce::Due(due) = bounce {
-            let outcome = due.conclude(&case).await;
+            // The relay may be slow, and others wait for the room.
+            drop((content, room));
+            let outcome = Waiting { due, message, body, took }.conclude(queue_id).await;
             return End { open: Some(self.open), ..End::without_change(outcome) };
         }
+        let case = Case { message: &message, content: content.as_ref().ok(), body, queue_id, took };
         let Conclusion { outcome, modifications } = self.conclude(&verdict, &bounce, &case);
         End { outcome, modifications, open: Some(self.open), room }
     }
@@ -358,36 +359,6 @@ struct Conclusion {
 impl Conclusion {
     fn without_change(outcome: Outcome) -> Self {
         Self { outcome, modifications: Vec::new() }
-    }
-}
-
-/// A message with all that is known of it when it is concluded.
-#[derive(Clone, Copy)]
-struct Case<'a> {
-    message: &'a Message,
-    /// None if the body was not needed.
-    content: Option<&'a Content>,
-    queue_id: &'a str,
-    took: Duration,
-}
-
-impl Case<'_> {
-    /// What to replace in the body, so that calendars have these SENT-BY.
-    fn splices(&self, sent_by: &[(Address, SentBy)]) -> Vec<Splice> {
-        match self.content {
-            Some(Content::Read(octets, scheduling)) => scheduling.mark(octets, sent_by),
-            Some(Content::TooLong) | None => Vec::new(),
-        }
-    }
-
-    /// The body with its replacements; none if there are none.
-    fn spliced(&self, splices: &[Splice]) -> Option<Vec<u8>> {
-        match self.content {
-            Some(Content::Read(octets, _)) if !splices.is_empty() => {
-                Some(scheduling::spliced(octets, splices))
-            }
-            Some(Content::Read(..) | Content::TooLong) | None => None,
-        }
     }
 }
 

@@ -39,6 +39,8 @@ pub(super) struct Due {
 pub(super) struct Waiting {
     pub(super) due: Box<Due>,
     pub(super) message: Message,
+    /// How much of its body was read, in octets.
+    pub(super) body: Option<usize>,
     /// The time that it took to decide.
     pub(super) took: Duration,
 }
@@ -90,29 +92,22 @@ impl<L: Lookup> Transaction<L> {
 }
 
 impl Waiting {
-    /// The end of the message.
-    pub(super) async fn conclude(&self, queue_id: &str) -> Outcome {
-        let case = Case { message: &self.message, content: None, queue_id, took: self.took };
-        self.due.conclude(&case).await
-    }
-}
-
-impl Due {
     /// Sends the report, writes the log line of the message, and says what becomes of it.
-    pub(super) async fn conclude(&self, case: &Case<'_>) -> Outcome {
+    pub(super) async fn conclude(&self, queue_id: &str) -> Outcome {
         let start = Instant::now();
-        let sent = self.bounces.send(&self.draft, self.mta.as_deref()).await;
-        let case = Case { took: case.took + start.elapsed(), ..*case };
+        let sent = self.due.bounces.send(&self.due.draft, self.due.mta.as_deref()).await;
+        let took = self.took + start.elapsed();
+        let case = Case { message: &self.message, content: None, body: self.body, queue_id, took };
         // Of messages that are only watched, no header is kept to report on.
-        let line = Line { case: &case, mode: Mode::Enforce };
+        let (line, reply) = (Line { case: &case, mode: Mode::Enforce }, &self.due.reply);
         match sent {
             Sent::Taken { message_id } => {
-                line.bounced(&self.reply, &message_id);
+                line.bounced(reply, &message_id);
                 Outcome::Discard
             }
             Sent::Not(why) => {
-                line.refused(&self.reply, Some(&why));
-                Outcome::Refuse(self.reply.clone())
+                line.refused(reply, Some(&why));
+                Outcome::Refuse(reply.clone())
             }
             Sent::Later(error) => {
                 line.deferred(&Trouble::Relay(error));

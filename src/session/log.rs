@@ -7,7 +7,7 @@ use super::Case;
 use crate::address::Address;
 use crate::bounce::report::NoReport;
 use crate::grant::Mode;
-use crate::judge::{Content, Trouble};
+use crate::judge::Trouble;
 use crate::message::{Envelope, Message};
 use crate::policy::{Accepted, EnvelopeChange, FromChange, SenderChange};
 use crate::reply::{Reply, printable};
@@ -29,7 +29,7 @@ macro_rules! write_line {
             mail_from = reverse_path(&line.case.message.envelope),
             from = authors(line.case.message),
             verdict = $verdict,
-            body = line.body(),
+            body = line.case.body,
             $($field)*
             ms = line.milliseconds(),
         )
@@ -80,14 +80,6 @@ impl Line<'_> {
             Mode::Observe => "would defer",
         };
         write_line!(warn, self, verdict, reason = trouble.to_string(),);
-    }
-
-    /// How much of the body was read, in octets; none if it was not needed.
-    fn body(&self) -> Option<usize> {
-        match self.case.content? {
-            Content::Read(octets, _) => Some(octets.len()),
-            Content::TooLong => None,
-        }
     }
 
     /// What became of the calendars; none if there were none that matter.

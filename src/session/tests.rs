@@ -325,3 +325,28 @@ async fn what_the_mta_was_not_asked_for_is_not_missed_in_silence() {
     assert_eq!(begin(&mut session, "anna", "anna@example.org").await, Outcome::Accept);
     drop(sender);
 }
+
+/// A slow relay would else keep everybody's calendars out.
+#[tokio::test]
+async fn the_body_is_let_go_before_the_report_is_sent() {
+    let relay = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let mut site = site(Directed::Answer, Mode::Enforce);
+    let port = relay.local_addr().unwrap().port();
+    let silent = crate::bounce::relay::Relay::new("127.0.0.1", port);
+    site.bounces = Some(Arc::new(crate::bounce::Bounces::new(silent, None)));
+    let (mut session, _sender, transactions) = session(site);
+    assert_eq!(mail(&mut session, Some("anna")), Outcome::Continue);
+    session.recipient(Recipient::read([&b"<to@sink.example>"[..]].into_iter()));
+    session.header(b"From", b"chair@example.org");
+    session.header(b"Content-Type", b" text/calendar; method=REQUEST");
+    assert_eq!(session.end_of_header("4QID").await, Outcome::Continue);
+    let text = invitation("boss@example.org").concat();
+    assert_eq!(session.body(text.as_bytes(), "4QID"), Next::More);
+    let mut end = std::pin::pin!(session.end_of_message("4QID"));
+    let _connection = tokio::select! {
+        end = &mut end => panic!("{end:?}"),
+        connection = relay.accept() => connection.unwrap(),
+    };
+    let mut body = transactions.open().unwrap().bodies().begin();
+    assert!(body.push(&vec![b'a'; crate::bodies::MAX_HELD]).is_ok());
+}

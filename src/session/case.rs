@@ -1,0 +1,42 @@
+//! A message when it is concluded, and its body with what is written into it.
+
+use std::time::Duration;
+
+use crate::address::Address;
+use crate::calendar::SentBy;
+use crate::judge::Content;
+use crate::message::Message;
+use crate::scheduling::{self, Splice};
+
+/// A message with all that is known of it when it is concluded.
+#[derive(Clone, Copy)]
+pub(super) struct Case<'a> {
+    pub(super) message: &'a Message,
+    /// None if the body was not needed, or is let go already.
+    pub(super) content: Option<&'a Content>,
+    /// How much of the body was read, in octets; none if it was not needed, or is too long.
+    pub(super) body: Option<usize>,
+    pub(super) queue_id: &'a str,
+    /// The time that it took so far.
+    pub(super) took: Duration,
+}
+
+impl Case<'_> {
+    /// What to replace in the body, so that calendars have these SENT-BY.
+    pub(super) fn splices(&self, sent_by: &[(Address, SentBy)]) -> Vec<Splice> {
+        match self.content {
+            Some(Content::Read(octets, scheduling)) => scheduling.mark(octets, sent_by),
+            Some(Content::TooLong) | None => Vec::new(),
+        }
+    }
+
+    /// The body with its replacements; none if there are none.
+    pub(super) fn spliced(&self, splices: &[Splice]) -> Option<Vec<u8>> {
+        match self.content {
+            Some(Content::Read(octets, _)) if !splices.is_empty() => {
+                Some(scheduling::spliced(octets, splices))
+            }
+            Some(Content::Read(..) | Content::TooLong) | None => None,
+        }
+    }
+}
