@@ -308,6 +308,33 @@ fn explain_says_what_becomes_of_a_report() {
     }
 }
 
+#[test]
+fn explain_names_copies_and_the_names_on_from() {
+    let files = TempDir::new();
+    let knobs = "[sent_copy]\naddress = \"{local}+Sent@{domain}\"\n[policy]\non_behalf_display = \"name\"\n";
+    let config = configuration(&files, knobs);
+    let both = "From: \"B. Brandt\" <bea@example.org>, dora@example.org, carl@example.org\n";
+    let lines = [
+        "  From      Carl Clausen on behalf of Bea Brandt\n",
+        "  copies    bea+Sent@example.org, dora+Sent@example.org\n",
+    ];
+    explains_message(&config, "carl", both, &[], 0, &lines);
+    let output = explain_message(&config, "carl", both.as_bytes(), &["--json"]);
+    let answer: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(answer["display_names"], serde_json::json!(["Carl Clausen on behalf of Bea Brandt"]));
+    assert_eq!(answer["copies"], serde_json::json!(["bea+Sent@example.org", "dora+Sent@example.org"]));
+    for (config, message, status) in [
+        (&config, "From: carl@example.org", 0),
+        (&config, "From: bea@example.org, boss@example.org", 1),
+        (&configuration(&TempDir::new(), ""), both, 0),
+    ] {
+        let output = explain_message(config, "carl", message.as_bytes(), &[]);
+        let text = String::from_utf8_lossy(&output.stdout);
+        assert_eq!(output.status.code(), Some(status), "{message}: {text}");
+        assert!(!text.contains("  From  ") && !text.contains("  copies  "), "{message}: {text}");
+    }
+}
+
 #[track_caller]
 fn explains_message(config: &str, login: &str, message: &str, more: &[&str], status: i32, lines: &[&str]) {
     let output = explain_message(config, login, message.as_bytes(), more);
