@@ -238,7 +238,7 @@ impl<L: Lookup> Transaction<L> {
             Ok(Judged::Verdict(verdict)) => Ok(verdict),
             Err(trouble) => Err(trouble),
         };
-        let (verdict, bounce) = self.bounce(verdict, &message).await;
+        let (verdict, bounce) = self.bounce(verdict, &message, queue_id).await;
         // A report that is due has its own copy.
         self.original = None;
         if let Bounce::Due(due) = bounce {
@@ -308,7 +308,7 @@ impl<L: Lookup> Transaction<L> {
             Ok(content) => unwinding(self.site.judge_with_body(&message, facts, content)).await,
             Err(trouble) => Err(Trouble::Fault(trouble.to_string())),
         };
-        let (verdict, bounce) = self.bounce(verdict, &message).await;
+        let (verdict, bounce) = self.bounce(verdict, &message, queue_id).await;
         let took = took + start.elapsed();
         if let Bounce::Due(due) = bounce {
             // The relay may be slow, and others wait for the room.

@@ -226,6 +226,30 @@ fn mail_parser_reads(report: &[u8]) {
     assert!(parsed.body_text(0).unwrap().contains("<boss@example.org>"));
 }
 
+/// Postfix gives a Message-ID to what has none, another each time; the client that tries again means the same message.
+#[test]
+fn what_is_sent_again_is_known_without_a_message_id() {
+    let scene = Scene::set();
+    let message = [&b"Date: Thu, 1 Jan 2026 00:00:00 +0000\r\n"[..], &from("boss@example.org")].concat();
+    for _ in 0..2 {
+        let mut session = scene.mail.connect("rewriting");
+        session.login("anna");
+        session.expect("MAIL FROM:<anna@example.org>", "250");
+        session.expect("RCPT TO:<to@sink.example>", "250");
+        assert!(session.data(&message).starts_with("250"));
+    }
+    let reports = scene.wait_for("anna", 2);
+    assert!(
+        reports.iter().all(|report| contains(
+            report,
+            "
+Message-Id: <"
+        )),
+        "Postfix gives it one"
+    );
+    assert_eq!(message_id(&reports[0]), message_id(&reports[1]));
+}
+
 #[test]
 fn the_envelope_sender_is_a_reason_too() {
     let scene = Scene::set();

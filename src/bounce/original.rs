@@ -13,8 +13,8 @@ const MAX_LINE: usize = 998;
 const MAX_MESSAGE_ID: usize = 250;
 
 /// The fields by which a message is known again when its client sends it once more. What changes on the way (Received)
-/// and what relays add must not be among them.
-const IDENTITY: [&[u8]; 6] = [b"date", b"from", b"to", b"cc", b"subject", b"message-id"];
+/// and what relays add must not be among them. Message-ID counts besides, where it is the client's.
+const IDENTITY: [&[u8]; 5] = [b"date", b"from", b"to", b"cc", b"subject"];
 
 /// The header of a message, as far as a report on it needs it.
 #[derive(Clone)]
@@ -24,6 +24,8 @@ pub struct Original {
     is_automatic: bool,
     is_report: bool,
     message_id: Option<String>,
+    /// Message-ID as it came, as far as it can matter.
+    given_id: Vec<u8>,
     identity: Context,
 }
 
@@ -35,6 +37,7 @@ impl Default for Original {
             is_automatic: false,
             is_report: false,
             message_id: None,
+            given_id: Vec::new(),
             identity: Context::new(&SHA256),
         }
     }
@@ -61,7 +64,10 @@ impl Original {
         match lower.as_slice() {
             b"auto-submitted" => self.is_automatic |= is_automatic(body),
             b"content-type" => self.is_report |= is_report(body),
-            b"message-id" => self.message_id = message_id(body),
+            b"message-id" => {
+                self.message_id = message_id(body);
+                self.given_id = body.trim_ascii().iter().copied().take(MAX_LINE).collect();
+            }
             _ => {}
         }
         if IDENTITY.contains(&lower.as_slice()) {
@@ -96,9 +102,13 @@ impl Original {
     }
 
     /// 32 hexadecimal digits that stand for this message with this envelope, whenever its client sends it: from the
-    /// submitter, what is in `envelope`, and the fields of [`IDENTITY`].
-    pub fn fingerprint<'a>(&self, envelope: impl IntoIterator<Item = &'a str>) -> String {
+    /// submitter, what is in `envelope`, and the fields of [`IDENTITY`]. `queue_id` is what Postfix calls the message: in
+    /// the Message-ID that it gives to what has none, and that is another when the message comes again.
+    pub fn fingerprint<'a>(&self, queue_id: &str, envelope: impl IntoIterator<Item = &'a str>) -> String {
         let mut context = self.identity.clone();
+        if !contains(&self.given_id, queue_id.as_bytes()) {
+            add_to(&mut context, &self.given_id);
+        }
         envelope.into_iter().for_each(|text| add_to(&mut context, text.as_bytes()));
         hexadecimal(context).chars().take(32).collect()
     }
@@ -155,8 +165,13 @@ fn is_report(content_type: &[u8]) -> bool {
     let text = content_type.split(|octet| *octet == b'=').next().unwrap_or_default();
     let mut text = text.to_ascii_lowercase();
     text.retain(|octet| !octet.is_ascii_whitespace());
-    let names = |kind: &[u8]| text.windows(kind.len()).any(|window| window == kind);
-    [&b"multipart/report"[..], b"delivery-status", b"disposition-notification"].into_iter().any(names)
+    let kinds = [&b"multipart/report"[..], b"delivery-status", b"disposition-notification"];
+    kinds.into_iter().any(|kind| contains(&text, kind))
+}
+
+/// Whether `text` holds `part`; nothing is held by none.
+fn contains(text: &[u8], part: &[u8]) -> bool {
+    !part.is_empty() && text.windows(part.len()).any(|window| window == part)
 }
 
 /// RFC 5322 section 3.6.4, without comments: what cannot be quoted as it is, is not quoted.
@@ -272,18 +287,31 @@ mod tests {
     #[test]
     fn the_fingerprint_changes_with_the_message_and_nothing_else() {
         let fields = [("From", " a@x.org"), ("Subject", " one"), ("Message-ID", " <1@x.org>")];
-        let first = original(&fields).fingerprint(["anna", "to@x.org"]);
+        let first = original(&fields).fingerprint("4QID", ["anna", "to@x.org"]);
         assert_eq!(first.len(), 32);
         let again = [("Received", " by y"), fields[0], fields[1], fields[2], ("X-Spam", " no")];
-        assert_eq!(original(&again).fingerprint(["anna", "to@x.org"]), first);
+        assert_eq!(original(&again).fingerprint("4QID", ["anna", "to@x.org"]), first);
         for (fields, envelope) in [
             (&fields[1..], &["anna", "to@x.org"][..]),
             (&fields[..], &["bea", "to@x.org"]),
             (&fields[..], &["annato@x.org"]),
             (&fields[..], &["anna"]),
         ] {
-            assert_ne!(original(fields).fingerprint(envelope.iter().copied()), first, "{envelope:?}");
+            assert_ne!(original(fields).fingerprint("4QID", envelope.iter().copied()), first, "{envelope:?}");
         }
+    }
+
+    #[test]
+    fn a_message_id_of_postfix_is_none() {
+        let with = |id, queue_id| {
+            original(&[("From", " a@x.org"), ("Message-ID", id)]).fingerprint(queue_id, ["anna"])
+        };
+        let own = " <1@x.org>";
+        assert_eq!(with(" <20260101000000.4QID@mail.x.org>", "4QID"), with(" <5QID@mail.x.org>", "5QID"));
+        assert_eq!(with(own, "4QID"), with(own, "5QID"));
+        assert_eq!(with(own, ""), with(own, "5QID"));
+        assert_ne!(with(own, "4QID"), with(" <2@x.org>", "4QID"));
+        assert_ne!(with(own, ""), with(" <2@x.org>", ""));
     }
 
     proptest! {

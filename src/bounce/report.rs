@@ -69,6 +69,8 @@ pub struct Refused<'a> {
     pub envelope: &'a Envelope,
     /// Its header.
     pub original: &'a Original,
+    /// What the server calls it; empty if that is not known.
+    pub queue_id: &'a str,
     /// The address that is not allowed, and where it stands.
     pub address: (Role, &'a Address),
     /// What the client would be told: code, status and text.
@@ -134,7 +136,7 @@ pub struct Report {
 ///
 /// Why it must not.
 pub fn draft(refused: Refused<'_>, locality: Locality<'_>) -> Result<Draft, NoReport> {
-    let Refused { submitter, envelope, original, address: (role, address), reply, contact } = refused;
+    let Refused { submitter, envelope, original, address: (role, address), reply, contact, .. } = refused;
     if envelope.sender == ReversePath::Null {
         return Err(NoReport::NullSender);
     }
@@ -158,7 +160,7 @@ pub fn draft(refused: Refused<'_>, locality: Locality<'_>) -> Result<Draft, NoRe
         reply: reply.to_owned(),
         contact: contact.to_owned(),
         envelope_id: status::envelope_id(&envelope.parameters),
-        fingerprint: fingerprint(submitter, envelope, original),
+        fingerprint: fingerprint(&refused),
         listed,
         original: original.clone(),
     })
@@ -180,10 +182,11 @@ fn counted<'a>(submitter: &'a Submitter, mailbox: &'a Address) -> &'a Address {
     submitter.entry.as_deref().and_then(Entry::primary).unwrap_or(mailbox)
 }
 
-fn fingerprint(submitter: &Submitter, envelope: &Envelope, original: &Original) -> String {
+fn fingerprint(refused: &Refused<'_>) -> String {
+    let Refused { submitter, envelope, original, queue_id, .. } = *refused;
     let sender = envelope.sender.to_string();
     let recipients = envelope.recipients.iter().map(|recipient| recipient.path.as_str());
-    original.fingerprint([submitter.login.as_str(), &sender].into_iter().chain(recipients))
+    original.fingerprint(queue_id, [submitter.login.as_str(), &sender].into_iter().chain(recipients))
 }
 
 impl Draft {

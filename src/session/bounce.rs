@@ -61,15 +61,16 @@ impl<L: Lookup> Transaction<L> {
         &self,
         verdict: Result<Verdict, Trouble>,
         message: &Message,
+        queue_id: &str,
     ) -> (Result<Verdict, Trouble>, Bounce) {
         let Ok(Verdict::Refuse(refusal)) = &verdict else { return (verdict, Bounce::None) };
-        match unwinding(self.draft(refusal, message)).await {
+        match unwinding(self.draft(refusal, message, queue_id)).await {
             Ok(bounce) => (verdict, bounce),
             Err(trouble) => (Err(trouble), Bounce::None),
         }
     }
 
-    async fn draft(&self, refusal: &Refusal, message: &Message) -> Result<Bounce, Trouble> {
+    async fn draft(&self, refusal: &Refusal, message: &Message, queue_id: &str) -> Result<Bounce, Trouble> {
         let (Some(bounces), Some(original), Some(address)) =
             (&self.site.bounces, &self.original, bounce::concerns(refusal))
         else {
@@ -80,7 +81,7 @@ impl<L: Lookup> Transaction<L> {
         let contact = &self.site.contact;
         let reply = reply::refusal(refusal, contact);
         let (envelope, told) = (&message.envelope, &reply.to_string());
-        let refused = Refused { submitter, envelope, original, address, reply: told, contact };
+        let refused = Refused { submitter, envelope, original, queue_id, address, reply: told, contact };
         Ok(match report::draft(refused, Locality::of(&self.site.rules)) {
             Ok(draft) => {
                 let (bounces, mta) = (Arc::clone(bounces), self.mta.clone());

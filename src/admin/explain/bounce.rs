@@ -21,7 +21,8 @@ pub(super) fn report<L>(
     let address = site.bounces.as_ref().and(bounce::concerns(refusal))?;
     let mut envelope = message.envelope.clone();
     envelope.recipients.push(Recipient::read([&b"<to@recipient.invalid>"[..]].into_iter()));
-    let refused = Refused { submitter, envelope: &envelope, original, address, reply: "", contact: "" };
+    let envelope = &envelope;
+    let refused = Refused { submitter, envelope, original, queue_id: "", address, reply: "", contact: "" };
     Some(match report::draft(refused, Locality::of(&site.rules)) {
         Ok(draft) => {
             let to = reply::printable(&draft.to().to_string());

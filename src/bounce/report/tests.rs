@@ -78,6 +78,7 @@ impl Scene {
             submitter: &self.submitter,
             envelope: &self.envelope,
             original: &self.original,
+            queue_id: "4QID",
             address: (self.refused.0, &self.refused.1),
             reply: REPLY,
             contact: self.contact,
