@@ -1,8 +1,9 @@
 //! `check`: whether the program can work as it is configured, and what stands in the directory that does not work as
 //! somebody may think.
 //!
-//! [`relay`] looks at the server that takes reports. [`server`] takes the steps on an LDAP server, with [`schema`], [`indexes`] and [`watch`]; [`doubts`] looks at the entries, of a
-//! server or of a file; [`report`] holds what was found. Doubtful entries are warnings: the others work all the same.
+//! [`copies`] looks at where copies go, [`relay`] at the server that takes reports. [`server`] takes the steps on an LDAP
+//! server, with [`schema`], [`indexes`] and [`watch`]; [`doubts`] looks at the entries, of a server or of a file;
+//! [`report`] holds what was found. Doubtful entries are warnings: the others work all the same.
 
 use std::path::Path;
 
