@@ -59,7 +59,12 @@ impl Bounces {
                 Sent::Taken { message_id: report.message_id }
             }
             Err(error) if error.is_final() => Sent::Not(NoReport::Relay(error)),
-            Err(error) => Sent::Later(error),
+            Err(error) => {
+                if error.may_have_gone() {
+                    slot.keep();
+                }
+                Sent::Later(error)
+            }
         }
     }
 }
@@ -115,6 +120,32 @@ impl Drop for Slot<'_> {
     fn drop(&mut self) {
         if !self.kept {
             self.limit.lock().unwrap_or_else(PoisonError::into_inner).give_back(self.mailbox, self.taken);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::bounce::limit::MAX_REPORTS;
+    use crate::bounce::report::tests::any_draft;
+
+    /// Whoever tries again and again after it gets no more than twenty of them either.
+    #[tokio::test]
+    async fn what_may_have_gone_counts() {
+        for (replies, counts) in [
+            (&["220 hello", "250 mail", "250 ok", "250 ok", "354 go", ""][..], true),
+            (&["220 hello", "250 mail", "250 ok", "250 ok", "354 go", "451 later"], false),
+            (&["220 hello", "250 mail", "250 ok", ""], false),
+        ] {
+            let port = relay::tests::servers(replies).await;
+            let bounces = Bounces::new(Relay::new("127.0.0.1", port), None);
+            for _ in 0..MAX_REPORTS {
+                let sent = bounces.send(&any_draft(), None).await;
+                assert!(matches!(sent, Sent::Later(_)), "{sent:?}");
+            }
+            let sent = bounces.send(&any_draft(), None).await;
+            assert_eq!(matches!(sent, Sent::Not(NoReport::TooMany)), counts, "{replies:?}: {sent:?}");
         }
     }
 }

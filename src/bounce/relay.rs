@@ -4,6 +4,7 @@
 //! conversation has [`LIMIT`]; what is not finished then has failed.
 
 use std::panic::AssertUnwindSafe;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::time::Duration;
 
 use futures_util::FutureExt;
@@ -40,6 +41,12 @@ pub enum RelayError {
         /// Which server.
         relay: String,
     },
+    /// The connection broke, or was given up, after the report was sent and before the answer.
+    #[error("{relay}: no answer to the report; it may have taken it")]
+    Unanswered {
+        /// Which server.
+        relay: String,
+    },
     /// A reply of 4xx.
     #[error("{relay} refuses for now: {reply}")]
     Later {
@@ -71,7 +78,31 @@ impl RelayError {
     pub fn is_final(&self) -> bool {
         match self {
             Self::Never { .. } | Self::Lacks { .. } => true,
-            Self::Unreachable { .. } | Self::Slow { .. } | Self::Later { .. } => false,
+            Self::Unreachable { .. } | Self::Slow { .. } | Self::Unanswered { .. } | Self::Later { .. } => {
+                false
+            }
+        }
+    }
+
+    /// The same, had it happened once the report was sent.
+    fn after_it_was_sent(self) -> Self {
+        match self {
+            Self::Unreachable { relay, .. } | Self::Slow { relay } | Self::Unanswered { relay } => {
+                Self::Unanswered { relay }
+            }
+            Self::Later { .. } | Self::Never { .. } | Self::Lacks { .. } => self,
+        }
+    }
+
+    /// Whether the server may have taken the report all the same.
+    pub fn may_have_gone(&self) -> bool {
+        match self {
+            Self::Unanswered { .. } => true,
+            Self::Unreachable { .. }
+            | Self::Slow { .. }
+            | Self::Later { .. }
+            | Self::Never { .. }
+            | Self::Lacks { .. } => false,
         }
     }
 }
@@ -102,19 +133,20 @@ impl Relay {
     ///
     /// # Errors
     ///
-    /// The server did not say that it took the report. It may have taken it all the same: then it goes out twice, with
-    /// the same Message-ID.
+    /// The server did not say that it took the report. If it has taken it all the same
+    /// ([`RelayError::may_have_gone`]), it goes out twice, with the same Message-ID.
     pub async fn hand_over(&self, report: &Report, name: Option<&str>) -> Result<(), RelayError> {
-        self.bounded(async {
+        let is_sent = AtomicBool::new(false);
+        let result = self.bounded(async {
             let mut connection = self.connect(name).await?;
             let parameters =
                 parameters(report, offers(&connection)).map_err(|extension| self.lacks(extension))?;
-            let result = converse(&mut connection, report, parameters).await;
+            let result = converse(&mut connection, report, parameters, &is_sent).await;
             // Its answer changes nothing any more, so nobody waits for it.
             tokio::spawn(async move { tokio::time::timeout(GOOD_BYE, connection.quit()).await.is_ok() });
             result.map_err(|error| self.failure(&error))
-        })
-        .await
+        });
+        result.await.map_err(|error| if is_sent.load(Relaxed) { error.after_it_was_sent() } else { error })
     }
 
     /// Connects, asks what the server offers, and whether it takes mail without a login and without a sender; sends
@@ -215,15 +247,17 @@ async fn converse(
     connection: &mut AsyncSmtpConnection,
     report: &Report,
     parameters: Vec<MailParameter>,
+    is_sent: &AtomicBool,
 ) -> Result<(), Error> {
     let to = report.to.to_string();
     let (local, domain) = to.rsplit_once('@').unwrap_or((&to, ""));
     connection.command(Mail::new(None, parameters)).await?;
     connection.command(Rcpt::new(Address::new_dangerous(local, domain), Vec::new())).await?;
     connection.command(Data).await?;
+    is_sent.store(true, Relaxed);
     connection.message(&report.octets).await?;
     Ok(())
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -303,4 +303,4 @@ impl Draft {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

@@ -21,6 +21,18 @@ async fn server(script: Script) -> (u16, tokio::task::JoinHandle<Vec<String>>) {
     (port, tokio::spawn(async move { serve(listener.accept().await.unwrap().0, script).await }))
 }
 
+/// A server that says the same to each client, and hangs up.
+pub(in crate::bounce) async fn servers(replies: &'static [&'static str]) -> u16 {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        while let Ok((stream, _)) = listener.accept().await {
+            serve(stream, Script { replies, hangs_up: true }).await;
+        }
+    });
+    port
+}
+
 /// Gives back what it was sent.
 async fn serve(stream: TcpStream, script: Script) -> Vec<String> {
     let (reader, mut writer) = stream.into_split();
@@ -96,7 +108,7 @@ async fn what_is_said() {
 async fn what_is_answered() {
     use RelayError as E;
     type Check = fn(&RelayError) -> bool;
-    let table: [(&'static [&'static str], Check); 12] = [
+    let table: [(&'static [&'static str], Check); 13] = [
         (&["421 too busy"], |e| matches!(e, E::Later { .. })),
         (&["554 not you"], |e| matches!(e, E::Never { .. })),
         (&["220 hello", "502 what"], |e| matches!(e, E::Never { .. })),
@@ -110,7 +122,8 @@ async fn what_is_answered() {
         (&["220 hello", EHLO, "250 ok", "250 ok", "354 go", "452 full"], |e| matches!(e, E::Later { .. })),
         (&["220 hello", EHLO, "250 ok", "250 ok", "354 go", "552 large"], |e| matches!(e, E::Never { .. })),
         // It may have taken it, and did not say so.
-        (&["220 hello", EHLO, "250 ok", "250 ok", "354 go", ""], |e| matches!(e, E::Unreachable { .. })),
+        (&["220 hello", EHLO, "250 ok", "250 ok", "354 go", ""], |e| matches!(e, E::Unanswered { .. })),
+        (&["220 hello", EHLO, "250 ok", "250 ok", ""], |e| matches!(e, E::Unreachable { .. })),
         (&["SSH-2.0-x"], |e| matches!(e, E::Unreachable { .. })),
         (&["220 hello", "250-mail\r\n250-   \r\n250 x"], |e| matches!(e, E::Unreachable { .. })),
     ];
@@ -119,15 +132,24 @@ async fn what_is_answered() {
         assert!(expected(&error), "{replies:?}: {error:?}");
         let is_final = matches!(error, E::Never { .. } | E::Lacks { .. });
         assert_eq!(error.is_final(), is_final);
+        assert_eq!(error.may_have_gone(), matches!(error, E::Unanswered { .. }));
     }
 }
 
 #[tokio::test(start_paused = true)]
 async fn silence_has_an_end() {
-    for replies in [&[""][..], &["220 hello", EHLO, "250 ok", "250 ok", "354 go", ""]] {
+    for (replies, may_have_gone) in
+        [(&[""][..], false), (&["220 hello", EHLO, "250 ok", "250 ok", "354 go", ""], true)]
+    {
         let begun = tokio::time::Instant::now();
         let error = outcome(replies, false, &ascii()).await.unwrap_err();
-        assert!(matches!(error, RelayError::Slow { .. }) && !error.is_final(), "{replies:?}: {error:?}");
+        let is_slow = matches!(error, RelayError::Slow { .. });
+        assert_eq!(
+            (is_slow, error.may_have_gone()),
+            (!may_have_gone, may_have_gone),
+            "{replies:?}: {error:?}"
+        );
+        assert!(!error.is_final());
         assert!(begun.elapsed() <= LIMIT + Duration::from_secs(1));
     }
 }

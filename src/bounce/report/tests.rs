@@ -72,6 +72,11 @@ impl Default for Scene {
     }
 }
 
+/// A report like any other.
+pub(in crate::bounce) fn any_draft() -> Draft {
+    Scene::default().draft().unwrap()
+}
+
 impl Scene {
     fn draft(&self) -> Result<Draft, NoReport> {
         let refused = Refused {
