@@ -99,15 +99,18 @@ pub struct Tree {
 pub fn walk(fields: &Fields, body: &[u8]) -> Result<Tree, Fault> {
     let reader = HeaderReader::new();
     let top = reader.top(fields);
+    // A carriage return alone ends the line for some readers.
+    let clear = memmem::find(body, b"\r--").is_none();
     let mut walker = Walker {
         body,
         reader,
         dashes: memmem::Finder::new(b"\n--"),
         parts: Vec::new(),
         open: Vec::new(),
+        closed: Vec::new(),
         leaf: None,
         headers: 0,
-        clear: true,
+        clear,
     };
     walker.begin(top, 0)?;
     walker.run()?;
@@ -122,6 +125,8 @@ struct Walker<'a> {
     parts: Vec<Part>,
     /// The multiparts that are not closed, from the outermost on.
     open: Vec<Open>,
+    /// The boundaries of those that are: some readers find more parts behind the last delimiter.
+    closed: Vec<Vec<u8>>,
     /// The part without parts that has begun.
     leaf: Option<usize>,
     /// Octets of header fields so far.
@@ -158,6 +163,10 @@ impl Walker<'_> {
             };
             position = self.pass(delimiter)?;
         }
+        if self.clear && !self.closed.is_empty() {
+            // Nothing is open: what it looks for is what was closed.
+            self.next_delimiter(position);
+        }
         Ok(())
     }
 
@@ -168,6 +177,10 @@ impl Walker<'_> {
         self.clear &= level + 1 == self.open.len();
         self.end(end, level + 1);
         if close {
+            self.clear &= self.closed.len() < MAX_DEPTH;
+            if self.clear {
+                self.closed.extend(self.open.get(level).map(|open| open.boundary.clone()));
+            }
             self.end(next, level);
             return Ok(next);
         }
@@ -202,7 +215,7 @@ impl Walker<'_> {
     }
 
     /// The boundary of a multipart; none for a part that has no parts.
-    fn boundary(&self, entity: &Entity) -> Result<Option<Vec<u8>>, Fault> {
+    fn boundary(&mut self, entity: &Entity) -> Result<Option<Vec<u8>>, Fault> {
         if !entity.is_multipart() {
             return Ok(None);
         }
@@ -210,7 +223,8 @@ impl Walker<'_> {
             return Err(Fault::EncodedMultipart);
         }
         // RFC 2046 section 5.1.1: a boundary does not end in white space, which may be added on the way.
-        let boundary = entity.boundary.as_deref().unwrap_or_default().trim_end().as_bytes();
+        let written = entity.boundary.as_deref().unwrap_or_default();
+        let boundary = written.trim_end().as_bytes();
         let valid = |b: &u8| (b' '..=b'~').contains(b);
         if boundary.is_empty() || boundary.len() > MAX_BOUNDARY || !boundary.iter().all(valid) {
             return Err(Fault::Boundary);
@@ -218,6 +232,9 @@ impl Walker<'_> {
         if self.open.iter().any(|open| open.boundary == boundary) {
             return Err(Fault::SameBoundary);
         }
+        // Readers that compare the head of the line only see the delimiters of the outer one.
+        let begins_as_outer = self.open.iter().any(|open| boundary.starts_with(&open.boundary));
+        self.clear &= boundary.len() == written.len() && !begins_as_outer;
         Ok(Some(boundary.to_vec()))
     }
 
@@ -294,6 +311,7 @@ impl Walker<'_> {
             // Readers that compare the head of the line only see a delimiter here.
             self.clear = false;
         }
+        self.clear &= !self.closed.iter().any(|boundary| line.starts_with(boundary));
         None
     }
 

@@ -23,6 +23,8 @@ pub(super) struct Property<'t> {
     pub(super) sent_by: Vec<Range<usize>>,
     /// The values of these parameters, without their quotation marks, and whether they had them.
     values: Vec<(Range<usize>, bool)>,
+    /// The values of the EMAIL parameters (RFC 7986 section 6.2).
+    emails: Vec<Range<usize>>,
     /// The colon ahead of the value.
     pub(super) colon: usize,
     /// Whether it is written so that every reader must read the same.
@@ -59,8 +61,15 @@ impl<'t> Property<'t> {
             return Err(CalendarError::TooLong);
         }
         let positions = text.unfolded(line).collect();
-        let property =
-            Self { text, positions, sent_by: Vec::new(), values: Vec::new(), colon: 0, clear: true };
+        let property = Self {
+            text,
+            positions,
+            sent_by: Vec::new(),
+            values: Vec::new(),
+            emails: Vec::new(),
+            colon: 0,
+            clear: true,
+        };
         property.parameters()
     }
 
@@ -91,6 +100,8 @@ impl<'t> Property<'t> {
             index = self.parameter_values(end + 1, is_sent_by)?;
             if is_sent_by {
                 self.sent_by.push(start..index);
+            } else if self.is(start + 1..end, b"EMAIL") {
+                self.emails.push(end + 1..index);
             }
         }
         self.colon = index;
@@ -142,6 +153,14 @@ impl<'t> Property<'t> {
             && range.zip(word).all(|(index, c)| self.at(index).is_some_and(|o| o.eq_ignore_ascii_case(c)))
     }
 
+    /// Whether it has no parameters and no white space around its value: ical.js (Thunderbird) takes `BEGIN` with a
+    /// parameter for an ordinary property.
+    pub(super) fn is_bare(&self) -> bool {
+        let is_space = |index: usize| self.at(index).is_some_and(|c| c.is_ascii_whitespace());
+        let ends = [self.colon + 1, self.positions.len().saturating_sub(1)];
+        self.find(0, b":;") == Some(self.colon) && !ends.into_iter().any(is_space)
+    }
+
     /// The value, without white space around it.
     pub(super) fn value(&self) -> Option<String> {
         self.decode(self.colon + 1..self.positions.len()).map(|value| value.trim_ascii().to_owned())
@@ -156,6 +175,14 @@ impl<'t> Property<'t> {
         let address = self.value().and_then(|value| mailto(&value));
         let sent_by = self.values.iter().map(|(value, _)| mailto(&self.decode(value.clone())?)).collect();
         Party { address, sent_by }
+    }
+
+    /// Whether its EMAIL parameters, which some readers show, name the same address as its value.
+    pub(super) fn has_one_address(&self, address: Option<&Address>) -> bool {
+        self.emails.iter().all(|email| {
+            let email = self.decode(email.clone()).map(|email| email.trim_matches('"').to_owned());
+            email.and_then(|email| Address::parse(&email).ok()).as_ref() == address
+        })
     }
 
     /// Whether there is one SENT-BY with one value in quotation marks.

@@ -24,6 +24,8 @@ pub struct Calendar {
     /// How many values of SENT-BY the lines have.
     sent_by: usize,
     clear: bool,
+    /// Whether some readers show another address of an attendee than the one that is read.
+    two_addresses: bool,
 }
 
 /// One VCALENDAR.
@@ -56,6 +58,7 @@ impl Calendar {
                 lines: Vec::new(),
                 sent_by: 0,
                 clear: true,
+                two_addresses: false,
             },
         };
         for line in text.lines() {
@@ -66,6 +69,8 @@ impl Calendar {
         for object in &mut calendar.objects {
             calendar.clear &= object.method.is_some() || parameter.is_none();
             object.method = object.method.or(parameter);
+            let attendee_acts = object.method.and_then(Method::actor) == Some(Actor::Attendee);
+            calendar.clear &= !(attendee_acts && calendar.two_addresses);
             for component in calendar.components.get_mut(object.components.clone()).unwrap_or_default() {
                 component.method = object.method.unwrap_or(Method::Other);
             }
@@ -184,10 +189,19 @@ impl Reader<'_> {
         self.calendar.clear &= line.span.is_empty() || !self.text.at(line.span.start).is_some_and(is_space);
         match name.as_deref() {
             Some("") => Ok(()),
-            Some("BEGIN") => self.begin(&self.value(&line)?),
-            Some("END") => self.end(&self.value(&line)?),
+            Some("BEGIN") => {
+                let value = self.value(&line)?;
+                self.begin(&value)
+            }
+            Some("END") => {
+                let value = self.value(&line)?;
+                self.end(&value)
+            }
             _ if self.open.is_empty() => Err(CalendarError::Outside),
-            Some("METHOD") => self.method(&self.value(&line)?),
+            Some("METHOD") => {
+                let value = self.value(&line)?;
+                self.method(&value)
+            }
             Some("ORGANIZER") => self.party(line, Actor::Organizer),
             Some("ATTENDEE") => self.party(line, Actor::Attendee),
             Some(_) => Ok(()),
@@ -199,8 +213,11 @@ impl Reader<'_> {
         }
     }
 
-    fn value(&self, line: &Line) -> Result<String, CalendarError> {
-        Ok(Property::read(self.text, line)?.value().unwrap_or_default().to_ascii_uppercase())
+    /// The value of a line that says how the calendar is built.
+    fn value(&mut self, line: &Line) -> Result<String, CalendarError> {
+        let property = Property::read(self.text, line)?;
+        self.calendar.clear &= property.is_bare();
+        Ok(property.value().unwrap_or_default().to_ascii_uppercase())
     }
 
     fn begin(&mut self, value: &str) -> Result<(), CalendarError> {
@@ -214,6 +231,8 @@ impl Reader<'_> {
             (1, "VTIMEZONE") => {}
             (1, _) => self.component(),
             (MAX_DEPTH, _) => return Err(CalendarError::TooDeep),
+            // RFC 5545 section 3.6 nests none of these; readers that look for the line only find them.
+            (_, "VEVENT" | "VTODO" | "VJOURNAL" | "VFREEBUSY") => self.calendar.clear = false,
             (_, _) => {}
         }
         self.open.push(value.to_owned());
@@ -254,12 +273,16 @@ impl Reader<'_> {
     fn party(&mut self, line: Line, role: Actor) -> Result<(), CalendarError> {
         let (2, Some(index)) = (self.open.len(), self.current) else {
             // An alarm has attendees (RFC 5545 section 3.6.6), who are whom it is sent to.
-            self.calendar.clear &= self.open.len() > 2 && role == Actor::Attendee;
+            let in_alarm = self.open.last().is_some_and(|name| name == "VALARM");
+            self.calendar.clear &= in_alarm && role == Actor::Attendee;
             return Ok(());
         };
         let property = Property::read(self.text, &line)?;
-        self.calendar.clear &= property.clear;
         let party = property.party();
+        let two_addresses = !property.has_one_address(party.address.as_ref());
+        // Of an attendee who does not act it does not matter, and METHOD may come later.
+        self.calendar.clear &= property.clear && (role == Actor::Attendee || !two_addresses);
+        self.calendar.two_addresses |= two_addresses;
         let address = party.address.clone();
         self.calendar.sent_by += party.sent_by.len();
         if let Some(component) = self.calendar.components.get_mut(index) {

@@ -3,6 +3,11 @@
 use mail_parser::{ContentType, Header, HeaderName, MessageParser};
 
 use super::{Fault, Fields};
+use crate::display;
+
+/// How the names of files end by which readers know calendars, whatever the type says (Gmail, Roundcube), and the file
+/// that Outlook reads in place of the message (TNEF, MS-OXTNEF section 1.3).
+const NAMES_OF_OTHERS: [&str; 6] = [".ics", ".ical", ".icalendar", ".ifb", ".vcs", "winmail.dat"];
 
 /// What a part is. All text but the parameters is in lower case.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -19,6 +24,9 @@ pub struct Entity {
     pub encoding: Option<String>,
     /// Content-Disposition says `attachment`.
     pub attachment: bool,
+    /// Whether its name, or a type that no standard has, makes some readers take it for a calendar, or for the whole
+    /// message.
+    pub taken_for_other: bool,
     /// Whether the fields are written so that every reader must read the same.
     pub clear: bool,
 }
@@ -76,14 +84,18 @@ impl HeaderReader {
         let disposed = disposition.and_then(|header| header.value.as_content_type());
         clear &= agrees(content_type, &block) && agrees(disposition, &block);
         let attribute = |name| written.and_then(|written| written.attribute(name)).map(str::to_owned);
+        let kind = written.map_or_else(|| default_kind(digest), kind);
+        let taken_for_other =
+            is_type_of_other(&kind) || [written, disposed].into_iter().flatten().any(has_name_of_other);
         Ok(Entity {
-            kind: written.map_or_else(|| default_kind(digest), kind),
+            kind,
             boundary: attribute("boundary"),
             charset: attribute("charset"),
             method: attribute("method"),
-            encoding: encoding
-                .map(|header| header.value.as_text().unwrap_or("?").trim().to_ascii_lowercase()),
+            // As it is written: mail-parser decodes encoded words (RFC 2047), other readers do not.
+            encoding: encoding.map(|header| written_encoding(header, &block)),
             attachment: disposed.is_some_and(ContentType::is_attachment),
+            taken_for_other,
             clear,
         })
     }
@@ -94,9 +106,11 @@ impl HeaderReader {
 fn lines_are_fields(block: &[u8]) -> Result<bool, Fault> {
     let mut clear = true;
     for (number, line) in block.split_inclusive(|b| *b == b'\n').enumerate() {
+        // A carriage return alone ends the line for some readers.
+        clear &= !line.strip_suffix(b"\r\n").unwrap_or(line).contains(&b'\r');
         if line.starts_with(b" ") || line.starts_with(b"\t") {
             // Some readers take a line of white space for the end of the fields.
-            clear &= !line.iter().all(u8::is_ascii_whitespace);
+            clear &= !line.trim_ascii().is_empty();
             if number == 0 {
                 return Err(Fault::Header);
             }
@@ -122,6 +136,36 @@ fn default_kind(digest: bool) -> String {
     if digest { "message/rfc822".to_owned() } else { "text/plain".to_owned() }
 }
 
+/// The value of a field as it stands.
+fn raw<'b>(header: &Header<'_>, block: &'b [u8]) -> Option<&'b str> {
+    let range = header.offset_start as usize..header.offset_end as usize;
+    block.get(range).and_then(|value| std::str::from_utf8(value).ok())
+}
+
+/// The name of a transfer encoding, `?` where none stands.
+fn written_encoding(header: &Header<'_>, block: &[u8]) -> String {
+    let name = raw(header, block).map(str::trim).filter(|name| !name.is_empty());
+    name.unwrap_or("?").to_ascii_lowercase()
+}
+
+/// vCalendar 1.0, names without a standard, and TNEF.
+fn is_type_of_other(kind: &str) -> bool {
+    let subtype = kind.split('/').next_back().unwrap_or_default();
+    let is_calendar = matches!(kind, "text/calendar" | "application/ics");
+    !is_calendar
+        && (matches!(subtype, "ics" | "x-ics")
+            || ["calendar", "tnef"].iter().any(|word| subtype.contains(word)))
+}
+
+/// Whether a file name among the parameters, in any of its forms (RFC 2047, RFC 2231), is one of [`NAMES_OF_OTHERS`].
+fn has_name_of_other(written: &ContentType<'_>) -> bool {
+    let parameters = written.attributes().unwrap_or_default();
+    parameters.iter().filter(|parameter| parameter.name.contains("name")).any(|parameter| {
+        let name = display::decode(&parameter.value).trim().to_ascii_lowercase();
+        NAMES_OF_OTHERS.iter().any(|end| name.ends_with(end))
+    })
+}
+
 fn kind(written: &ContentType<'_>) -> String {
     format!("{}/{}", written.ctype(), written.subtype().unwrap_or_default()).to_ascii_lowercase()
 }
@@ -130,9 +174,7 @@ fn kind(written: &ContentType<'_>) -> String {
 fn agrees(header: Option<&Header<'_>>, block: &[u8]) -> bool {
     let Some(header) = header else { return true };
     let Some(read) = header.value.as_content_type() else { return false };
-    let range = header.offset_start as usize..header.offset_end as usize;
-    let text = block.get(range).and_then(|value| std::str::from_utf8(value).ok());
-    let Some((main, parameters)) = text.and_then(plain) else { return false };
+    let Some((main, parameters)) = raw(header, block).and_then(plain) else { return false };
     let same_type = main == read.subtype().map_or_else(|| read.ctype().to_owned(), |_| kind(read));
     same_type
         && ["boundary", "charset", "method"].iter().all(|name| {

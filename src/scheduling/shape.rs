@@ -7,7 +7,7 @@ use crate::mime::{Entity, Part, Tree};
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub enum Shape {
     /// As programs send invitations and answers to them, what the right `schedule` allows: `text/calendar`; or
-    /// `multipart/alternative` of text and one such part; or either of these first in `multipart/mixed`, followed by
+    /// `multipart/alternative` of text and such a part at its end; or either of these first in `multipart/mixed`, followed by
     /// files, among which calendars are copies of the first. All of it is read, every calendar has a METHOD that some
     /// property acts in, and every reader must read the same.
     Invitation,
@@ -53,21 +53,25 @@ impl Message<'_> {
     fn invitation(&self, part: usize) -> Option<&Found> {
         let entity = self.entities.get(part)?;
         // Apple's Calendar calls it an attachment, with a name.
-        if entity.kind == "text/calendar" {
+        if is_calendar(entity) {
             return self.found(part);
         }
         if entity.kind != "multipart/alternative" {
             return None;
         }
-        let shown = |child| {
-            let is_shown = |entity: &&Entity| {
-                entity.kind == "text/calendar" || entity.kind.starts_with("text/") && !entity.attachment
-            };
-            self.entities.get(child).is_some_and(is_shown)
+        let children: Vec<_> = self.children(part).collect();
+        let (last, texts) = children.split_last()?;
+        let is = |part: &usize, fits: fn(&Entity) -> bool| {
+            self.entities.get(*part).is_some_and(|entity| fits(entity))
         };
-        let mut calendars = self.children(part).filter_map(|child| self.found(child));
-        let calendar = calendars.next()?;
-        (calendars.next().is_none() && self.children(part).all(shown)).then_some(calendar)
+        let is_text = |entity: &Entity| {
+            entity.kind.starts_with("text/")
+                && !is_calendar(entity)
+                && !entity.attachment
+                && !entity.taken_for_other
+        };
+        // RFC 2046 section 5.1.4: readers show the last that they know.
+        (is(last, is_calendar) && texts.iter().all(|text| is(text, is_text))).then(|| self.found(*last))?
     }
 
     fn found(&self, part: usize) -> Option<&Found> {
@@ -78,7 +82,13 @@ impl Message<'_> {
     fn is_file(&self, part: usize, calendar: &Found) -> bool {
         let Some(entity) = self.entities.get(part) else { return false };
         let leaf = !entity.is_multipart() && !entity.kind.starts_with("message/");
-        leaf && (entity.attachment || !entity.kind.starts_with("text/"))
-            && self.found(part).is_none_or(|copy| copy.normal == calendar.normal)
+        let is_file = entity.attachment || !entity.kind.starts_with("text/");
+        let is_its_own =
+            self.found(part).map_or(!entity.taken_for_other, |copy| copy.normal == calendar.normal);
+        leaf && is_file && is_its_own
     }
+}
+
+fn is_calendar(entity: &Entity) -> bool {
+    entity.kind == "text/calendar"
 }

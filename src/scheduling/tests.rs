@@ -1,6 +1,8 @@
 use super::*;
 use crate::calendar::Party;
 
+mod doubtful;
+
 mod any;
 mod hostile;
 
