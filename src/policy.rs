@@ -5,6 +5,7 @@
 //! and Resent-From too; display text must not show what the submitter may not use. Then it says which Sender and
 //! which envelope sender the message gets. Nothing that the client wrote in Sender is ever a reason to accept.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use crate::address::{Address, AddressRules};
@@ -227,7 +228,8 @@ pub enum Role {
 /// Decides about a message. `facts` must hold the owners of [`Message::addresses`] and of [`shown_addresses`]; an
 /// address that nobody asked for counts as not allowed.
 pub fn decide(message: &Message, facts: &Facts, rules: &Rules, body: &Body) -> Answer {
-    let case = Case { message, facts, rules, body };
+    let relations = scheduling::relations(body, facts, rules);
+    let case = Case { message, facts, rules, body, relations };
     match case.examine() {
         Ok((_, Some(question))) if *body == Body::Unread => Answer::NeedsBody(question),
         Ok((accepted, _)) => Answer::Decided(Verdict::Accept(Box::new(accepted))),
@@ -241,6 +243,8 @@ struct Case<'a> {
     facts: &'a Facts,
     rules: &'a Rules,
     body: &'a Body,
+    /// What the submitter is to those whom the calendars in the body name.
+    relations: HashMap<&'a Address, Relation>,
 }
 
 impl Case<'_> {

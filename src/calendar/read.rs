@@ -1,5 +1,6 @@
 //! Reads the objects of a calendar, and says which of its properties must change.
 
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 use super::edit::{Edit, edit};
@@ -11,9 +12,10 @@ use crate::address::Address;
 /// Components within components: RFC 5545 needs three.
 const MAX_DEPTH: usize = 8;
 
-/// Components, ORGANIZER and ATTENDEE properties, and values of SENT-BY that are read: a meeting of hundreds with dozens of overrides has
-/// some ten thousand, and each takes memory that its octets do not.
-pub const MAX_SIZE: usize = 100_000;
+/// Components, ORGANIZER and ATTENDEE properties, and values of SENT-BY that are read: a meeting of hundreds with dozens
+/// of overrides has some ten thousand. Each takes up to 1 KiB while a message is judged, fifty times its octets, and
+/// microseconds when it is changed.
+pub const MAX_SIZE: usize = 30_000;
 
 /// What a calendar says of who acts.
 #[derive(Clone, Debug)]
@@ -106,11 +108,12 @@ impl Calendar {
 
     /// What must change in the same `text`: ascending, without overlap.
     pub fn edits(&self, text: &Text<'_>, changes: &[(Address, SentBy)]) -> Vec<Edit> {
+        let changes: HashMap<_, _> = changes.iter().map(|(address, change)| (address, change)).collect();
         let mut edits = Vec::new();
         for object in self.objects.iter().filter(|object| object.method.is_some()) {
             let lines = self.lines_of(&object.components);
             for of_component in lines.chunk_by(|a, b| a.component == b.component) {
-                self.edit_component(text, of_component, changes, &mut edits);
+                self.edit_component(text, of_component, &changes, &mut edits);
             }
         }
         edits
@@ -126,20 +129,21 @@ impl Calendar {
         &self,
         text: &Text<'_>,
         lines: &[PartyLine],
-        changes: &[(Address, SentBy)],
+        changes: &HashMap<&Address, &SentBy>,
         edits: &mut Vec<Edit>,
     ) {
         let Some(component) = lines.first().and_then(|line| self.components.get(line.component)) else {
             return;
         };
-        let due: Vec<_> =
-            changes.iter().filter(|(address, change)| component.is_due(address, change)).collect();
+        let acting = component.acting();
         for line in lines {
-            let change = due.iter().find(|(address, change)| {
-                line.address.as_ref() == Some(address) && component.changes_role(line.role, change)
+            let Some(address) = &line.address else { continue };
+            let change = changes.get(address).filter(|change| match change {
+                SentBy::Set(_) => acting.contains(&address) && component.shows_delegate(line.role),
+                SentBy::Remove => true,
             });
             // A line that was read once is read again.
-            if let Some((_, change)) = change
+            if let Some(change) = change
                 && let Ok(Some(edit)) = edit(text, &line.line, change)
             {
                 edits.push(edit);
@@ -149,23 +153,23 @@ impl Calendar {
 }
 
 impl Component {
-    /// Whether a change for an address concerns the component: a delegate is named only where the address acts.
-    fn is_due(&self, address: &Address, change: &SentBy) -> bool {
-        let acts =
-            |parties: &[super::Party]| parties.iter().any(|party| party.address.as_ref() == Some(address));
-        match (change, self.method.actor()) {
-            (SentBy::Remove, _) => true,
-            (SentBy::Set(_), Some(Actor::Organizer)) => acts(&self.organizers),
-            (SentBy::Set(_), Some(Actor::Attendee)) => acts(&self.attendees),
-            (SentBy::Set(_), None) => false,
-        }
+    /// Who acts in it: a delegate is named for nobody else.
+    fn acting(&self) -> HashSet<&Address> {
+        let actors = match self.method.actor() {
+            Some(Actor::Organizer) => self.organizers.as_slice(),
+            Some(Actor::Attendee) => &self.attendees,
+            None => &[],
+        };
+        actors.iter().filter_map(|party| party.address.as_ref()).collect()
     }
 
-    /// Whether a change concerns the properties of one role.
-    fn changes_role(&self, role: Actor, change: &SentBy) -> bool {
-        match (change, self.method.actor()) {
-            (SentBy::Set(_), Some(Actor::Attendee)) => role == Actor::Attendee,
-            (SentBy::Set(_), Some(Actor::Organizer) | None) | (SentBy::Remove, _) => true,
+    /// Whether the properties of a role name the delegate of who acts: what an organizer sends, the organizer's ATTENDEE
+    /// does too.
+    fn shows_delegate(&self, role: Actor) -> bool {
+        match self.method.actor() {
+            Some(Actor::Organizer) => true,
+            Some(Actor::Attendee) => role == Actor::Attendee,
+            None => false,
         }
     }
 }

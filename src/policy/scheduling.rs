@@ -1,10 +1,12 @@
 //! Scheduling mail (iTIP, RFC 5546; in mail, RFC 6047): when the right `schedule` counts, whom a calendar may name as
 //! its actor, and whose properties get SENT-BY.
 
+use std::collections::{HashMap, HashSet};
+
 use super::{Author, By, Case, Refusal, Rules, SenderChange};
 use crate::address::Address;
 use crate::calendar::{Actor, Component, Method, Party, SentBy};
-use crate::grant::{Entry, Facts, Others, Relation};
+use crate::grant::{Entry, Facts, Others, Relation, relation};
 
 /// The most addresses of calendars that are looked up for one message; each may cost a question. What an invitation
 /// names beyond them counts as not allowed.
@@ -55,15 +57,28 @@ pub struct Question {
 pub fn acting_addresses(facts: &Facts, rules: &Rules, body: &Body) -> Vec<Address> {
     let Body::Read(reading) = body else { return Vec::new() };
     let check_own = rules.scheduling.check_own;
-    let may_matter = |address: &&Address| check_own || is_form_of_owner(address, facts, rules);
-    let mut acting: Vec<Address> = Vec::new();
-    for address in parties(reading).flat_map(|party| named(party, check_own)).filter(may_matter) {
-        let known = facts.submitter.owns(address) || facts.owners.get(address).is_some();
-        if !known && !acting.contains(address) && acting.len() < MAX_ACTORS {
-            acting.push(address.clone());
-        }
-    }
-    acting
+    let is_known = |address: &Address| facts.submitter.owns(address) || facts.owners.get(address).is_some();
+    let may_matter = |address: &Address| check_own || is_form_of_owner(address, facts, rules);
+    each_once(parties(reading).flat_map(|party| named(party, check_own)))
+        .filter(|address| !is_known(address) && may_matter(address))
+        .take(MAX_ACTORS)
+        .cloned()
+        .collect()
+}
+
+/// A calendar may say the same of the same people thousands of times.
+fn each_once<'a>(addresses: impl Iterator<Item = &'a Address>) -> impl Iterator<Item = &'a Address> {
+    let mut seen = HashSet::new();
+    addresses.filter(move |address| seen.insert(*address))
+}
+
+/// What the submitter is to those whom the calendars name, as far as anything is known of them: found out once for each
+/// address.
+pub(super) fn relations<'a>(body: &'a Body, facts: &Facts, rules: &Rules) -> HashMap<&'a Address, Relation> {
+    let Body::Read(reading) = body else { return HashMap::new() };
+    each_once(parties(reading).flat_map(|party| named(party, true)))
+        .filter_map(|address| Some((address, relation(address, facts, &rules.addresses, &rules.grants)?)))
+        .collect()
 }
 
 /// The calendar address of a property, and with `delegates` those of its SENT-BY.
@@ -100,7 +115,8 @@ impl Case<'_> {
 
     /// Whether the principal is the actor of every calendar, and nobody else is.
     fn acts_throughout(&self, principal: &Entry, reading: &Reading) -> bool {
-        let is_principal = |party: &Party| self.is_of(principal, party);
+        let is_principal =
+            |party: &Party| party.address.as_ref().is_some_and(|address| self.is_of(principal, address));
         let acts = |component: &Component| {
             let attendees = &component.attendees;
             match component.method.actor() {
@@ -120,10 +136,9 @@ impl Case<'_> {
     }
 
     /// Whether the calendar address is the principal's.
-    fn is_of(&self, principal: &Entry, party: &Party) -> bool {
-        let Some(address) = &party.address else { return false };
+    fn is_of(&self, principal: &Entry, address: &Address) -> bool {
         principal.has(address)
-            || match self.relation(address) {
+            || match self.relations.get(address) {
                 Some(Relation::Others(others)) => {
                     others.principals.iter().any(|other| other.dn == principal.dn)
                 }
@@ -176,11 +191,14 @@ impl Case<'_> {
         if let Some(why) = &reading.unread {
             return Err(Refusal::Calendar(why.clone()));
         }
-        reading.components.iter().try_for_each(|component| self.check_component(component))
+        let usable: HashSet<&Address> =
+            self.relations.keys().copied().filter(|address| self.may_use(address)).collect();
+        reading.components.iter().try_for_each(|component| self.check_component(component, &usable))
     }
 
-    fn check_component(&self, component: &Component) -> Result<(), Refusal> {
-        let granted = |party: &Party| party.address.as_ref().is_some_and(|address| self.may_use(address));
+    /// `usable`: the addresses in calendars that are own or granted.
+    fn check_component(&self, component: &Component, usable: &HashSet<&Address>) -> Result<(), Refusal> {
+        let granted = |party: &Party| party.address.as_ref().is_some_and(|address| usable.contains(address));
         let actors = match component.method.actor() {
             Some(Actor::Organizer) => &component.organizers,
             // What it proposes besides is no answer of theirs.
@@ -206,38 +224,32 @@ impl Case<'_> {
         let sent_by_us = party.sent_by.iter().flatten().any(|delegate| self.is_own(delegate));
         // An invitation of somebody else's is one that is sent on.
         let is_forward = matches!(method, Method::Request | Method::Publish);
-        sent_by_us || !is_forward && self.relation(address) != Some(Relation::Unknown)
+        sent_by_us || !is_forward && self.relations.get(address) != Some(&Relation::Unknown)
     }
 
     fn is_own(&self, address: &Address) -> bool {
-        self.relation(address) == Some(Relation::Own)
+        self.relations.get(address) == Some(&Relation::Own)
     }
 
     /// What becomes of SENT-BY in the calendars: for each address that is a principal's, whom it names. `sender` is what
     /// recipients see of the submitter.
     pub(super) fn sent_by(&self, authors: &[Author], sender: &SenderChange) -> Vec<(Address, SentBy)> {
         let Body::Read(reading) = self.body else { return Vec::new() };
-        let mut changes: Vec<(Address, SentBy)> = Vec::new();
-        for party in parties(reading) {
-            let Some(address) = &party.address else { continue };
-            if changes.iter().any(|(known, _)| known == address) {
-                continue;
-            }
-            if let Some(change) = authors.iter().find_map(|author| self.sent_by_for(party, author, sender)) {
-                changes.push((address.clone(), change));
-            }
-        }
-        changes
+        let change = |address: &Address| {
+            let change = authors.iter().find_map(|author| self.sent_by_for(address, author, sender))?;
+            Some((address.clone(), change))
+        };
+        each_once(parties(reading).filter_map(|party| party.address.as_ref())).filter_map(change).collect()
     }
 
-    /// The change for one property, if it is this author's principal's.
-    fn sent_by_for(&self, party: &Party, author: &Author, sender: &SenderChange) -> Option<SentBy> {
+    /// The change for properties with this address, if it is this author's principal's.
+    fn sent_by_for(&self, address: &Address, author: &Author, sender: &SenderChange) -> Option<SentBy> {
         match &author.by {
-            By::OnBehalf(principal) if self.is_of(principal, party) => {
+            By::OnBehalf(principal) if self.is_of(principal, address) => {
                 self.visible_sender(sender).map(|delegate| SentBy::Set(delegate.clone()))
             }
             // Recipients see nothing of the delegate.
-            By::SendAs(principal) if self.is_of(principal, party) => Some(SentBy::Remove),
+            By::SendAs(principal) if self.is_of(principal, address) => Some(SentBy::Remove),
             By::OnBehalf(_) | By::SendAs(_) | By::Own | By::Unknown => None,
         }
     }

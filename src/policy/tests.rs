@@ -767,6 +767,21 @@ fn whom_nobody_looked_up_may_not_act() {
     assert_eq!(scene.says(&calendar("anna"), ""), "NotActor(<n32@foreign.example>)");
 }
 
+/// With one look at all of them for each, this took half a minute.
+#[test]
+fn the_largest_calendar_is_decided_on_at_once() {
+    const MANY: usize = crate::calendar::MAX_SIZE / 2;
+    let cal: Vec<_> =
+        (0..MANY).map(|n| component(Method::Cancel, &format!("cal+{n}@example.org"), &[])).collect();
+    let start = std::time::Instant::now();
+    let scene = scheduling_scene(true, invitation(&cal));
+    assert_eq!(scene.says(&calendar("cal"), "cal@example.org"), "NotAllowed(Author, <cal@example.org>)");
+    let cal = vec![component(Method::Cancel, "cal@example.org", &["cal@example.org"]); MANY];
+    let scene = scheduling_scene(true, invitation(&cal));
+    assert_eq!(scene.says(&calendar("cal"), "cal@example.org"), "on-behalf; anna <anna@example.org>");
+    assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
+}
+
 #[test]
 fn what_was_never_asked_is_not_allowed() {
     let mut header = Header::default();
