@@ -3,9 +3,16 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering::Relaxed};
 
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+
 /// The most that all bodies together may take, in octets: what a small server can spare, and six of the largest bodies
 /// that are read by default (`scheduling.max_body`).
 pub const MAX_HELD: usize = 64 << 20;
+
+/// How many bodies are judged at the same time. While one is, it takes three times its octets for what is decoded,
+/// compared and written anew, and tens of megabytes if it names as many people as are read; most are done within a
+/// millisecond.
+const MAX_JUDGED: usize = 8;
 
 /// The first room of a body, in octets: one chunk of the milter protocol (65,535 octets) fits.
 const FIRST_ROOM: usize = 64 << 10;
@@ -14,13 +21,26 @@ const FIRST_ROOM: usize = 64 << 10;
 #[derive(Clone, Debug, Default)]
 pub struct Bodies(Arc<Total>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Total {
     /// In octets.
     taken: AtomicUsize,
     /// How many bodies were ever begun.
     begun: AtomicU64,
+    /// A permit for each body that may be judged besides those that are.
+    turns: Arc<Semaphore>,
 }
+
+impl Default for Total {
+    fn default() -> Self {
+        let turns = Arc::new(Semaphore::new(MAX_JUDGED));
+        Self { taken: AtomicUsize::default(), begun: AtomicU64::default(), turns }
+    }
+}
+
+/// The turn of one body to be judged; it ends when it is dropped.
+#[derive(Debug)]
+pub struct Turn(#[expect(dead_code, reason = "held until it is dropped")] Option<OwnedSemaphorePermit>);
 
 /// One body, as far as it has arrived.
 #[derive(Debug)]
@@ -46,6 +66,12 @@ impl Bodies {
     pub fn begin(&self) -> Held {
         self.0.begun.fetch_add(1, Relaxed);
         Held { octets: Vec::new(), room: Room { bodies: self.clone(), taken: 0 } }
+    }
+
+    /// Waits until one more body may be judged, in the order of those who ask.
+    pub async fn turn(&self) -> Turn {
+        // Nobody closes the semaphore: there always is a permit.
+        Turn(Arc::clone(&self.0.turns).acquire_owned().await.ok())
     }
 
     /// How many were ever begun.
@@ -101,6 +127,8 @@ impl Drop for Room {
 
 #[cfg(test)]
 mod tests {
+    use futures_util::FutureExt;
+
     use super::*;
 
     #[test]
@@ -115,6 +143,15 @@ mod tests {
         assert!(allocated <= MAX_HELD, "{allocated}");
         drop(held);
         assert_eq!(bodies.0.taken.load(Relaxed), 0);
+    }
+
+    #[test]
+    fn few_are_judged_at_the_same_time() {
+        let bodies = Bodies::default();
+        let mut turns: Vec<_> = (0..MAX_JUDGED).map(|_| bodies.turn().now_or_never().unwrap()).collect();
+        assert!(bodies.turn().now_or_never().is_none());
+        turns.pop();
+        assert!(bodies.turn().now_or_never().is_some());
     }
 
     #[test]

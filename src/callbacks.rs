@@ -61,7 +61,7 @@ pub fn callbacks<L: Lookup + 'static>(
 
 /// Asks for the steps and actions that are needed, as far as the MTA offers them. Steps that it does not let us skip
 /// are answered and do nothing.
-fn negotiate<L: Lookup>(
+fn negotiate<L: Lookup + 'static>(
     context: &mut NegotiateContext<Connection<L>>,
     shared: &Shared<L>,
     actions: Actions,
@@ -111,7 +111,7 @@ fn needed<L>(site: &Site<L>) -> Actions {
     needed
 }
 
-fn mail<L: Lookup>(context: &mut Context<Connection<L>>, arguments: &[CString]) -> Status {
+fn mail<L: Lookup + 'static>(context: &mut Context<Connection<L>>, arguments: &[CString]) -> Status {
     let given = |name| context.macros.get(name).map(|value| value.to_string_lossy().into_owned());
     let (login, mta) = (given(c"{auth_authen}"), given(c"j"));
     let Some(connection) = &mut context.data else { return Status::Tempfail };
@@ -122,7 +122,7 @@ fn mail<L: Lookup>(context: &mut Context<Connection<L>>, arguments: &[CString]) 
     status(outcome.unwrap_or_else(deferred), &mut context.reply)
 }
 
-fn recipient<L: Lookup>(context: &mut Context<Connection<L>>, arguments: &[CString]) -> Status {
+fn recipient<L: Lookup + 'static>(context: &mut Context<Connection<L>>, arguments: &[CString]) -> Status {
     let Some(connection) = &mut context.data else { return Status::Tempfail };
     guarded(&mut connection.session, |session| {
         session.recipient(Recipient::read(arguments.iter().map(|argument| argument.as_bytes())));
@@ -132,13 +132,13 @@ fn recipient<L: Lookup>(context: &mut Context<Connection<L>>, arguments: &[CStri
 
 /// Where headers are not answered, indymilter lets go of a message at any other status, and then never answers the end
 /// of the header either: whatever happens, that is where the message is deferred.
-fn header<L: Lookup>(context: &mut Context<Connection<L>>, name: &CStr, body: &CStr) -> Status {
+fn header<L: Lookup + 'static>(context: &mut Context<Connection<L>>, name: &CStr, body: &CStr) -> Status {
     let Some(connection) = &mut context.data else { return Status::Tempfail };
     guarded(&mut connection.session, |session| session.header(name.to_bytes(), body.to_bytes()));
     if connection.options.contains(ProtoOpts::NOREPLY_HEADER) { Status::Noreply } else { Status::Continue }
 }
 
-async fn end_of_header<L: Lookup>(context: &mut Context<Connection<L>>) -> Status {
+async fn end_of_header<L: Lookup + 'static>(context: &mut Context<Connection<L>>) -> Status {
     let queue_id = queue_id(&context.macros);
     let Some(connection) = &mut context.data else { return Status::Tempfail };
     let judged = AssertUnwindSafe(connection.session.end_of_header(&queue_id)).catch_unwind().await;
@@ -150,7 +150,7 @@ fn queue_id(macros: &Macros) -> String {
     macros.get(c"i").map(|id| id.to_string_lossy().into_owned()).unwrap_or_default()
 }
 
-fn body<L: Lookup>(context: &mut Context<Connection<L>>, chunk: &[u8]) -> Status {
+fn body<L: Lookup + 'static>(context: &mut Context<Connection<L>>, chunk: &[u8]) -> Status {
     let queue_id = queue_id(&context.macros);
     let Some(connection) = &mut context.data else { return Status::Tempfail };
     let skips = connection.options.contains(ProtoOpts::SKIP);
@@ -170,7 +170,7 @@ fn body<L: Lookup>(context: &mut Context<Connection<L>>, chunk: &[u8]) -> Status
 }
 
 /// Applies all modifications, or defers the message: Postfix applies none of them then.
-async fn end_of_message<L: Lookup>(context: &mut EomContext<Connection<L>>) -> Status {
+async fn end_of_message<L: Lookup + 'static>(context: &mut EomContext<Connection<L>>) -> Status {
     let queue_id = queue_id(&context.macros);
     let Some(connection) = &mut context.data else { return Status::Tempfail };
     let space = if connection.options.contains(ProtoOpts::LEADING_SPACE) { " " } else { "" };
@@ -236,7 +236,7 @@ fn position(index: usize) -> i32 {
     i32::try_from(index).unwrap_or(i32::MAX)
 }
 
-fn abort<L: Lookup>(context: &mut Context<Connection<L>>) -> Status {
+fn abort<L: Lookup + 'static>(context: &mut Context<Connection<L>>) -> Status {
     if let Some(connection) = &mut context.data {
         connection.session.abort();
     }
@@ -244,13 +244,19 @@ fn abort<L: Lookup>(context: &mut Context<Connection<L>>) -> Status {
 }
 
 /// Runs one stage; none if it panicked.
-fn guarded<L: Lookup, T>(session: &mut Session<L>, stage: impl FnOnce(&mut Session<L>) -> T) -> Option<T> {
+fn guarded<L: Lookup + 'static, T>(
+    session: &mut Session<L>,
+    stage: impl FnOnce(&mut Session<L>) -> T,
+) -> Option<T> {
     let result = std::panic::catch_unwind(AssertUnwindSafe(|| stage(session)));
     unless_panicked(result, session)
 }
 
 /// The result of a stage. After a panic the message is given up: no stage that follows finds anything to accept.
-fn unless_panicked<L: Lookup, T>(result: std::thread::Result<T>, session: &mut Session<L>) -> Option<T> {
+fn unless_panicked<L: Lookup + 'static, T>(
+    result: std::thread::Result<T>,
+    session: &mut Session<L>,
+) -> Option<T> {
     if result.is_err() {
         fault();
         session.abort();
@@ -298,7 +304,7 @@ mod tests {
     const FILE: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/conf/test.toml");
 
     /// A session in which anna has begun a message.
-    fn session() -> Session<impl Lookup> {
+    fn session() -> Session<impl Lookup + 'static> {
         let config = Config::parse(CONFIG, Path::new(FILE)).unwrap();
         let site = Arc::new(crate::open::site(config, None).unwrap());
         let (_, current) = tokio::sync::watch::channel(site);

@@ -19,9 +19,6 @@ use crate::site::Site;
 /// The most that is told of a fault, in octets.
 const MAX_FAULT: usize = 400;
 
-/// Bodies from this length on, in octets, are read beside the tasks that serve other messages: that takes milliseconds.
-const LONG: usize = 256 << 10;
-
 /// Why a message could not be judged. Whatever it is, the client is told [`reply::temporary`]. Its text is fit for a log.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum Trouble {
@@ -61,16 +58,11 @@ pub(crate) enum Content {
 impl Content {
     /// Reads a body. A panic is a [`Trouble::Fault`].
     pub(crate) async fn read(fields: mime::Fields, octets: Vec<u8>) -> Result<Self, Trouble> {
-        let is_long = octets.len() >= LONG;
-        let read = move || {
+        unwinding(async {
             let scheduling = scheduling::read(&fields, &octets);
-            Self::Read(octets, scheduling)
-        };
-        if is_long {
-            let beside = tokio::task::spawn_blocking(read).await;
-            return beside.map_err(|error| Trouble::Fault(error.to_string()));
-        }
-        unwinding(async { Ok(read()) }).await
+            Ok(Self::Read(octets, scheduling))
+        })
+        .await
     }
 
     /// What is left as it is, and why; fit for a log.

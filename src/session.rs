@@ -7,11 +7,12 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::actions::{self, Modification};
 use crate::address::canonical_domain;
-use crate::bodies::{Held, Room};
+use crate::bodies::{Held, Room, Turn};
 use crate::bounce::original::Original;
 use crate::directory::lookup::Lookup;
 use crate::grant::{Facts, Mode};
@@ -28,6 +29,10 @@ mod log;
 
 use bounce::{Bounce, Waiting};
 use case::Case;
+
+/// Bodies from this length on, in octets, are judged beside the tasks that serve other messages: that takes
+/// milliseconds, and up to half a second.
+const LONG: usize = 256 << 10;
 
 /// What is to be done with the message.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -132,7 +137,7 @@ struct Pending {
     took: Duration,
 }
 
-impl<L: Lookup> Session<L> {
+impl<L: Lookup + 'static> Session<L> {
     /// A connection that uses whatever configuration holds when a message begins.
     /// `steps` is what the MTA was asked to send.
     pub fn new(site: watch::Receiver<Arc<Site<L>>>, transactions: Transactions, steps: Steps) -> Self {
@@ -222,7 +227,7 @@ impl<L: Lookup> Session<L> {
     }
 }
 
-impl<L: Lookup> Transaction<L> {
+impl<L: Lookup + 'static> Transaction<L> {
     /// Judges the message as far as its header tells, and says what is to be done.
     async fn end_of_header(&mut self, queue_id: &str) -> Outcome {
         let start = Instant::now();
@@ -294,8 +299,25 @@ impl<L: Lookup> Transaction<L> {
         }
     }
 
-    /// Judges the message with all that is known of it.
-    async fn end_with_body(self, pending: Pending, queue_id: &str) -> End {
+    /// Judges the message with all that is known of it; if its body is long, when it is its turn, and on a thread that no
+    /// other message waits for.
+    async fn end_with_body(self, mut pending: Pending, queue_id: &str) -> End {
+        if pending.body.as_ref().is_none_or(|body| body.octets().len() < LONG) {
+            return self.judge_with_body(pending, None, queue_id).await;
+        }
+        let start = Instant::now();
+        let turn = Some(self.open.bodies().turn().await);
+        pending.took += start.elapsed();
+        let (runtime, queue_id) = (Handle::current(), queue_id.to_owned());
+        let judging = move || runtime.block_on(self.judge_with_body(pending, turn, &queue_id));
+        tokio::task::spawn_blocking(judging).await.unwrap_or_else(|error| match error.try_into_panic() {
+            // Whoever called handles it as any other.
+            Ok(panic) => std::panic::resume_unwind(panic),
+            Err(_) => End::deferred(),
+        })
+    }
+
+    async fn judge_with_body(self, pending: Pending, turn: Option<Turn>, queue_id: &str) -> End {
         let start = Instant::now();
         let Pending { message, facts, body, took } = pending;
         let (octets, room) = body.map(Held::into_parts).unzip();
@@ -311,8 +333,8 @@ impl<L: Lookup> Transaction<L> {
         let (verdict, bounce) = self.bounce(verdict, &message, queue_id).await;
         let took = took + start.elapsed();
         if let Bounce::Due(due) = bounce {
-            // The relay may be slow, and others wait for the room.
-            drop((content, room));
+            // The relay may be slow, and others wait for the room and for their turn.
+            drop((content, room, turn));
             let outcome = Waiting { due, message, body, took }.conclude(queue_id).await;
             return End { open: Some(self.open), ..End::without_change(outcome) };
         }

@@ -483,7 +483,7 @@ impl Comparison<'_> {
     }
 }
 
-async fn decision<L: Lookup>(
+async fn decision<L: Lookup + 'static>(
     site: &tokio::sync::watch::Receiver<Arc<Site<L>>>,
     login: &str,
     author: &str,

@@ -278,6 +278,19 @@ async fn a_calendar_on_behalf_is_marked() {
 }
 
 #[tokio::test]
+async fn a_long_body_is_judged_as_any_other() {
+    let (mut session, _sender, _) = session(site(Directed::Answer, Mode::Enforce));
+    let text = "X-TEXT:as long as it gets\r\n".repeat(LONG / 20);
+    let long = |organizer| invitation(organizer).concat().replace("END:VEVENT", &format!("{text}END:VEVENT"));
+    for (organizer, code, changes) in [("chair@example.org", "accept", 2), ("boss@example.org", "550", 0)] {
+        assert_eq!(begin(&mut session, "anna", "chair@example.org").await, Outcome::Continue);
+        assert_eq!(session.body(long(organizer).as_bytes(), "4QID"), Next::More);
+        let End { outcome, modifications, .. } = session.end_of_message("4QID").await;
+        assert_eq!((self::code(&outcome), modifications.len()), (code, changes), "{organizer}");
+    }
+}
+
+#[tokio::test]
 async fn the_right_to_schedule_is_for_the_principals_invitations() {
     let (mut session, _sender, _) = session(site(Directed::Answer, Mode::Enforce));
     assert_eq!(begin(&mut session, "anna", "chair@example.org").await, Outcome::Continue);
