@@ -9,9 +9,8 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 /// that are read by default (`scheduling.max_body`).
 pub const MAX_HELD: usize = 64 << 20;
 
-/// How many bodies are judged at the same time. While one is, it takes three times its octets for what is decoded,
-/// compared and written anew, and tens of megabytes if it names as many people as are read; most are done within a
-/// millisecond.
+/// How many long bodies are judged at the same time. While one is, it takes three times its octets for what is decoded,
+/// compared and written anew, and tens of megabytes if it names as many people as are read.
 const MAX_JUDGED: usize = 8;
 
 /// The first room of a body, in octets: one chunk of the milter protocol (65,535 octets) fits.
