@@ -122,8 +122,8 @@ impl Scheduling {
     /// What to replace in the same `body`, so that SENT-BY is as `changes` say: ascending, without overlap, and nothing
     /// where it already is.
     ///
-    /// A delegate is set in each component whose actor (RFC 5546 section 1.4) is the address: on the actor's property,
-    /// and for what an organizer sends on the organizer's ATTENDEE too. It is removed wherever the address stands.
+    /// A delegate is set in each component whose actor (RFC 5546 section 1.4) is one of the addresses: on the properties of
+    /// these addresses, for what an organizer sends their ATTENDEE too. It is removed wherever an address stands.
     pub fn mark(&self, body: &[u8], changes: &[(Address, SentBy)]) -> Vec<Splice> {
         self.parts.iter().flat_map(|part| part.splices(body, changes).unwrap_or_default()).collect()
     }

@@ -1,6 +1,6 @@
 //! Reads the objects of a calendar, and says which of its properties must change.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::ops::Range;
 
 use super::edit::{Edit, edit};
@@ -135,11 +135,13 @@ impl Calendar {
         let Some(component) = lines.first().and_then(|line| self.components.get(line.component)) else {
             return;
         };
-        let acting = component.acting();
+        // One principal may act under one address and attend under another.
+        let named = |address: &Address| matches!(changes.get(address), Some(SentBy::Set(_)));
+        let acts = component.acting().any(named);
         for line in lines {
             let Some(address) = &line.address else { continue };
             let change = changes.get(address).filter(|change| match change {
-                SentBy::Set(_) => acting.contains(&address) && component.shows_delegate(line.role),
+                SentBy::Set(_) => acts && component.shows_delegate(line.role),
                 SentBy::Remove => true,
             });
             // A line that was read once is read again.
@@ -154,13 +156,13 @@ impl Calendar {
 
 impl Component {
     /// Who acts in it: a delegate is named for nobody else.
-    fn acting(&self) -> HashSet<&Address> {
+    fn acting(&self) -> impl Iterator<Item = &Address> {
         let actors = match self.method.actor() {
             Some(Actor::Organizer) => self.organizers.as_slice(),
             Some(Actor::Attendee) => &self.attendees,
             None => &[],
         };
-        actors.iter().filter_map(|party| party.address.as_ref()).collect()
+        actors.iter().filter_map(|party| party.address.as_ref())
     }
 
     /// Whether the properties of a role name the delegate of who acts: what an organizer sends, the organizer's ATTENDEE

@@ -156,6 +156,34 @@ fn removed() {
 }
 
 #[test]
+fn a_principal_with_two_addresses() {
+    let changes = ["boss@x.org", "chief@x.org"].map(|own| (address(own), SentBy::Set(address("anna@x.org"))));
+    let marked = ";SENT-BY=\"mailto:anna@x.org\"";
+    for (method, before, after) in [
+        (
+            "REQUEST",
+            "ORGANIZER:mailto:boss@x.org|ATTENDEE:mailto:chief@x.org|ATTENDEE:mailto:carl@x.org",
+            format!(
+                "ORGANIZER{marked}:mailto:boss@x.org|ATTENDEE{marked}:mailto:chief@x.org|ATTENDEE:mailto:carl@x.org"
+            ),
+        ),
+        (
+            "REPLY",
+            "ORGANIZER:mailto:boss@x.org|ATTENDEE:mailto:chief@x.org",
+            format!("ORGANIZER:mailto:boss@x.org|ATTENDEE{marked}:mailto:chief@x.org"),
+        ),
+        (
+            "REQUEST",
+            "ORGANIZER:mailto:carl@x.org|ATTENDEE:mailto:chief@x.org",
+            "ORGANIZER:mailto:carl@x.org|ATTENDEE:mailto:chief@x.org".to_owned(),
+        ),
+    ] {
+        let octets = changed(event(method, before).as_bytes(), None, &changes);
+        assert_eq!(String::from_utf8(octets).unwrap(), event(method, &after), "{before}");
+    }
+}
+
+#[test]
 fn which_properties_change() {
     let boss = "SENT-BY=\"mailto:anna@x.org\":mailto:boss@x.org";
     for (method, before, after) in [

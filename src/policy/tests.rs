@@ -662,6 +662,11 @@ fn whose_properties_are_marked() {
         ),
         (
             "behalf",
+            vec![component(Request, "chief@example.org", &["behalf@example.org"])],
+            format!("chief@example.org {anna}, behalf@example.org {anna}"),
+        ),
+        (
+            "behalf",
             vec![component(Request, "behalf+x@example.org", &[])],
             format!("behalf+x@example.org {anna}"),
         ),
