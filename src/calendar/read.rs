@@ -67,7 +67,8 @@ impl Calendar {
             reader.line(line)?;
         }
         let mut calendar = reader.finish()?;
-        calendar.clear &= only_text(text);
+        // Readers that pass over the charset find another calendar in the octets of characters beyond ASCII.
+        calendar.clear &= only_text(text) && text.width() == 1;
         for object in &mut calendar.objects {
             calendar.clear &= object.method.is_some() || parameter.is_none();
             object.method = object.method.or(parameter);

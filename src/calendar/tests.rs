@@ -365,6 +365,9 @@ fn clear_to_every_reader() {
         let read = Calendar::read(&Text::new(text.as_bytes(), None).unwrap(), None).unwrap();
         assert_eq!(read.is_clear(), clear, "{lines}");
     }
+    let wide: Vec<u8> = event("REQUEST", "UID:1").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let read = Calendar::read(&Text::new(&wide, Some("utf-16le")).unwrap(), None).unwrap();
+    assert!(!read.is_clear(), "hidden from readers that take it for ASCII");
     let folded_onto_nothing = "BEGIN:VCALENDAR\r\n\r\n METHOD:REQUEST\r\nEND:VCALENDAR\r\n";
     let read = Calendar::read(&Text::new(folded_onto_nothing.as_bytes(), None).unwrap(), None).unwrap();
     assert_eq!((read.is_clear(), read.methods().collect::<Vec<_>>()), (false, vec![Some(Method::Request)]));
