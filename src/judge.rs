@@ -4,8 +4,10 @@ use std::panic::AssertUnwindSafe;
 
 use futures_util::FutureExt;
 
+use crate::address::Address;
 use crate::bodies::Full;
 use crate::bounce::relay::RelayError;
+use crate::calendar::SentBy;
 use crate::directory::{Failure, lookup::Lookup};
 use crate::gather;
 use crate::grant::Facts;
@@ -13,7 +15,7 @@ use crate::message::Message;
 use crate::mime;
 use crate::policy::{self, Answer, Body, Reading, Verdict};
 use crate::reply;
-use crate::scheduling::{self, Scheduling, Shape, Unread};
+use crate::scheduling::{self, Scheduling, Shape, Splice, Unread};
 use crate::site::Site;
 
 /// The most that is told of a fault, in octets.
@@ -63,6 +65,22 @@ impl Content {
             Ok(Self::Read(octets, scheduling))
         })
         .await
+    }
+
+    /// What to replace in the body, so that calendars have these SENT-BY.
+    pub(crate) fn splices(&self, sent_by: &[(Address, SentBy)]) -> Vec<Splice> {
+        match self {
+            Self::TooLong => Vec::new(),
+            Self::Read(octets, scheduling) => scheduling.mark(octets, sent_by),
+        }
+    }
+
+    /// The body with its replacements; none if there are none.
+    pub(crate) fn spliced(&self, splices: &[Splice]) -> Option<Vec<u8>> {
+        match self {
+            Self::Read(octets, _) if !splices.is_empty() => Some(scheduling::spliced(octets, splices)),
+            Self::Read(..) | Self::TooLong => None,
+        }
     }
 
     /// What is left as it is, and why; fit for a log.

@@ -335,6 +335,25 @@ fn explain_names_copies_and_the_names_on_from() {
     }
 }
 
+#[test]
+fn explain_names_what_is_written_into_calendars() {
+    let files = TempDir::new();
+    let config = configuration(&files, "[scheduling]\nmax_body = \"1 KiB\"\n");
+    let invitation = |organizer: &str, more: &str| {
+        format!(
+            "From: bea@example.org\nContent-Type: text/calendar; method=REQUEST\n\nBEGIN:VCALENDAR\nMETHOD:REQUEST\n\
+             BEGIN:VEVENT\nORGANIZER:mailto:{organizer}\nATTENDEE:mailto:bea@example.org\n{more}END:VEVENT\nEND:VCALENDAR\n"
+        )
+    };
+    let marked = "  calendar  SENT-BY <carl@example.org> for <bea@example.org>\n";
+    explains_message(&config, "carl", &invitation("bea@example.org", ""), &[], 0, &[marked]);
+    let long = invitation("bea@example.org", &"X-MORE:more\n".repeat(100));
+    let unread = "  calendar  not read: the body is longer than scheduling.max_body\n";
+    explains_message(&config, "carl", &long, &[], 0, &[unread]);
+    let forwarded = explain_message(&config, "carl", invitation("x@foreign.example", "").as_bytes(), &[]);
+    assert!(!String::from_utf8_lossy(&forwarded.stdout).contains("  calendar  "), "nothing is changed");
+}
+
 #[track_caller]
 fn explains_message(config: &str, login: &str, message: &str, more: &[&str], status: i32, lines: &[&str]) {
     let output = explain_message(config, login, message.as_bytes(), more);

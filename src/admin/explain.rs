@@ -235,12 +235,14 @@ async fn judged<D: Directory>(
 
 /// What becomes of the calendars in the message.
 fn calendar(verdict: &Verdict, content: Option<&Content>) -> Vec<String> {
-    let Verdict::Accept(accepted) = verdict else { return Vec::new() };
-    let changes = accepted.sent_by.iter().map(|(address, change)| match change {
+    let (Verdict::Accept(accepted), Some(content)) = (verdict, content) else { return Vec::new() };
+    // Somebody else's invitation stays as it is, though it may name the principal.
+    let is_changed = !content.splices(&accepted.sent_by).is_empty();
+    let changes = accepted.sent_by.iter().filter(|_| is_changed).map(|(address, change)| match change {
         SentBy::Set(delegate) => format!("SENT-BY <{}> for <{}>", printable(delegate), printable(address)),
         SentBy::Remove => format!("no SENT-BY for <{}>", printable(address)),
     });
-    changes.chain(content.into_iter().flat_map(Content::notes)).collect()
+    changes.chain(content.notes()).collect()
 }
 
 /// The message that is judged, and the address if it is about one.

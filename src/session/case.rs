@@ -6,7 +6,7 @@ use crate::address::Address;
 use crate::calendar::SentBy;
 use crate::judge::Content;
 use crate::message::Message;
-use crate::scheduling::{self, Splice};
+use crate::scheduling::Splice;
 
 /// A message with all that is known of it when it is concluded.
 #[derive(Clone, Copy)]
@@ -24,19 +24,11 @@ pub(super) struct Case<'a> {
 impl Case<'_> {
     /// What to replace in the body, so that calendars have these SENT-BY.
     pub(super) fn splices(&self, sent_by: &[(Address, SentBy)]) -> Vec<Splice> {
-        match self.content {
-            Some(Content::Read(octets, scheduling)) => scheduling.mark(octets, sent_by),
-            Some(Content::TooLong) | None => Vec::new(),
-        }
+        self.content.map(|content| content.splices(sent_by)).unwrap_or_default()
     }
 
     /// The body with its replacements; none if there are none.
     pub(super) fn spliced(&self, splices: &[Splice]) -> Option<Vec<u8>> {
-        match self.content {
-            Some(Content::Read(octets, _)) if !splices.is_empty() => {
-                Some(scheduling::spliced(octets, splices))
-            }
-            Some(Content::Read(..) | Content::TooLong) | None => None,
-        }
+        self.content.and_then(|content| content.spliced(splices))
     }
 }
