@@ -173,7 +173,7 @@ const SCHEDULE: &str = "
     carl | hana | sent-by-wrong      | none   | single        | on behalf | ORGANIZER hana by carl
     carl | hana | objects-own        | none   | single        | on behalf | ORGANIZER hana by carl, ORGANIZER hana by carl
     carl | h.holm | publish          | none   | single        | on behalf | ORGANIZER h.holm by carl
-    carl | hana | request            | base64 utf-16 | single | on behalf | ORGANIZER hana by carl, ATTENDEE hana by carl
+    carl | hana | request            | base64 utf-16 | single | 550 5.7.1 …
     carl | nina | request            | none   | alternative   | on behalf | ORGANIZER nina by carl, ATTENDEE nina by carl
     carl | olaf | request            | none   | alternative   | on behalf | ORGANIZER olaf by carl, ATTENDEE olaf by carl
     carl | olaf | request            | none   | text          | on behalf | no calendar
