@@ -84,7 +84,8 @@ impl Line<'_> {
 
     /// What became of the calendars; none if there were none that matter.
     fn calendar(&self, marks: usize) -> Option<String> {
-        let marked = (marks > 0).then(|| format!("SENT-BY written in {marks} places"));
+        let places = if marks == 1 { "1 place".to_owned() } else { format!("{marks} places") };
+        let marked = (marks > 0).then(|| format!("SENT-BY written in {places}"));
         let notes: Vec<_> = marked.into_iter().chain(self.case.content?.notes()).collect();
         (!notes.is_empty()).then(|| printable(&notes.join("; ")))
     }
