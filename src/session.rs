@@ -326,9 +326,12 @@ impl<L: Lookup + 'static> Transaction<L> {
             Some(octets) => Content::read(message.mime.clone(), octets).await,
             None => Ok(Content::TooLong),
         };
-        let verdict = match &content {
-            Ok(content) => unwinding(self.site.judge_with_body(&message, facts, content)).await,
-            Err(trouble) => Err(Trouble::Fault(trouble.to_string())),
+        let (content, verdict) = match content {
+            Ok(content) => {
+                let verdict = unwinding(self.site.judge_with_body(&message, facts, &content)).await;
+                (Some(content), verdict)
+            }
+            Err(trouble) => (None, Err(trouble)),
         };
         let (verdict, bounce) = self.bounce(verdict, &message, queue_id).await;
         let took = took + start.elapsed();
@@ -338,7 +341,7 @@ impl<L: Lookup + 'static> Transaction<L> {
             let outcome = Waiting { due, message, body, took }.conclude(queue_id).await;
             return End { open: Some(self.open), ..End::without_change(outcome) };
         }
-        let case = Case { message: &message, content: content.as_ref().ok(), body, queue_id, took };
+        let case = Case { message: &message, content: content.as_ref(), body, queue_id, took };
         let Conclusion { outcome, modifications } = self.conclude(&verdict, &bounce, &case);
         End { outcome, modifications, open: Some(self.open), room }
     }
