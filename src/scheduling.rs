@@ -12,6 +12,7 @@ use crate::mime::{self, Entity, Fault, Fields, Part, Tree};
 mod shape;
 mod transfer;
 
+pub use crate::calendar::Edit as Splice;
 pub use shape::Shape;
 use transfer::Transfer;
 
@@ -50,15 +51,6 @@ pub enum Unread {
     /// A calendar is malformed.
     #[error("a calendar is malformed: {0}")]
     Malformed(CalendarError),
-}
-
-/// A replacement in a body.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Splice {
-    /// The octets that go.
-    pub range: Range<usize>,
-    /// What comes in their place.
-    pub with: Vec<u8>,
 }
 
 /// Where a calendar stands and how it is written.
@@ -228,15 +220,7 @@ fn is_protected(tree: &Tree, part: &Part) -> bool {
 
 /// The body with the `splices`, which must ascend and not overlap.
 pub fn spliced(body: &[u8], splices: &[Splice]) -> Vec<u8> {
-    let mut changed = Vec::with_capacity(body.len());
-    let mut from = 0;
-    for Splice { range, with } in splices {
-        changed.extend_from_slice(body.get(from..range.start).unwrap_or_default());
-        changed.extend_from_slice(with);
-        from = range.end;
-    }
-    changed.extend_from_slice(body.get(from..).unwrap_or_default());
-    changed
+    transfer::edited(body, 0, splices)
 }
 
 #[cfg(test)]

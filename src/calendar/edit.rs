@@ -25,10 +25,10 @@ const ESCAPED: &AsciiSet = &NON_ALPHANUMERIC
     .remove(b'*')
     .remove(b'+');
 
-/// A replacement in the octets of a calendar.
+/// A replacement in some octets: those of a calendar, or those that it is transferred in.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Edit {
-    /// The octets that go: one property without the line end behind it.
+    /// The octets that go; in a calendar, one property without the line end behind it.
     pub range: Range<usize>,
     /// What comes in their place.
     pub with: Vec<u8>,

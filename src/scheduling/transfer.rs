@@ -63,7 +63,7 @@ impl Transfer {
     ) -> Vec<Splice> {
         let line_end = first_line_end(encoded).unwrap_or(line_end);
         match self {
-            Self::Identity => edits.into_iter().map(|Edit { range, with }| Splice { range, with }).collect(),
+            Self::Identity => edits,
             Self::QuotedPrintable => quoted::splices(encoded, &edits, line_end),
             Self::Base64 => base64_splice(encoded, decoded, &edits, line_end).into_iter().collect(),
         }
@@ -109,8 +109,8 @@ fn columns(encoded: &[u8], offset: usize) -> (usize, usize) {
     (line_length, before.rsplit(|c| *c == b'\n').next().map_or(0, count))
 }
 
-/// The decoded octets from an offset on, with the edits made.
-fn edited(decoded: &[u8], from: usize, edits: &[Edit]) -> Vec<u8> {
+/// The octets from an offset on, with the edits made, which must ascend and not overlap.
+pub(super) fn edited(decoded: &[u8], from: usize, edits: &[Edit]) -> Vec<u8> {
     let mut octets = Vec::with_capacity(decoded.len());
     let mut from = from;
     for Edit { range, with } in edits {
