@@ -117,6 +117,10 @@ impl Scheduling {
     /// A delegate is set in each component whose actor (RFC 5546 section 1.4) is one of the addresses: on the properties of
     /// these addresses, for what an organizer sends their ATTENDEE too. It is removed wherever an address stands.
     pub fn mark(&self, body: &[u8], changes: &[(Address, SentBy)]) -> Vec<Splice> {
+        // Each calendar is decoded and read once more for it.
+        if changes.is_empty() {
+            return Vec::new();
+        }
         self.parts.iter().flat_map(|part| part.splices(body, changes).unwrap_or_default()).collect()
     }
 
