@@ -78,8 +78,8 @@ fn silences() -> [Manner; 7] {
         ("it answers other questions only", |server| {
             server.on_search(|_| vec![Act::Raw(message(7, &done(0))), Act::Hang]);
         }),
-        ("it sends what fits into no message", |server| {
-            server.greet(vec![Act::Raw(vec![0x30, 0x84, 0x7f, 0, 0, 0, 1]), Act::Hang]);
+        ("it sends a message that never ends", |server| {
+            server.greet(vec![Act::Raw(vec![0x30, 0x84, 0, 0xff, 0xff, 0xff, 1]), Act::Hang]);
         }),
     ]
 }
@@ -326,8 +326,17 @@ fn garbage() -> Vec<(&'static str, Vec<u8>)> {
         ("a length of nine octets", vec![0x30, 0x89, 1, 0, 0, 0, 0, 0, 0, 0, 0]),
         ("a length without an end", vec![0x30, 0x80, 0, 0]),
         ("a tag in the long form", vec![0x3f, 0x81, 0x01, 0x00]),
+        ("a message longer than any", vec![0x30, 0x84, 0x7f, 0, 0, 0, 1]),
+        ("more lists in lists than fit on a stack", nested(50_000)),
+        ("more elements than fit into memory", tlv(0x30, &[0x05, 0x00].repeat(300_000))),
         ("lists in lists", (0..200).fold(Vec::new(), |inner, _| tlv(0x30, &inner))),
     ]
+}
+
+/// Lists in lists; each names its length in four octets.
+fn nested(depth: u32) -> Vec<u8> {
+    let head = |inner: u32| [&[0x30, 0x84][..], &(inner * 6).to_be_bytes()].concat();
+    (0..depth).rev().flat_map(head).collect()
 }
 
 /// When garbage comes.
