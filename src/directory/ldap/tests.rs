@@ -134,6 +134,22 @@ async fn entries_before_a_failure_do_not_count() {
     }
 }
 
+/// A server that does not keep to the limit it is given, or sends more than anybody has.
+#[tokio::test]
+async fn endless_answers_are_a_failure() {
+    let server = FakeServer::start();
+    let large = person("anna", &[("uid", &["anna", &"a".repeat(12 << 20)])]);
+    let small = (0..=root::MAX_ENTRIES).map(|number| group(&number.to_string())).collect();
+    for answers in [vec![large; 3], small] {
+        server.holds(&answers);
+        match directory(&server).by_login("anna", None).await {
+            Err(Failure::Unavailable(why)) => assert!(why.contains("more than 10000 entries"), "{why}"),
+            other => panic!("{other:?}"),
+        }
+        assert!(server.searches().iter().all(|search| search.sizelimit == root::MAX_ENTRIES));
+    }
+}
+
 #[tokio::test]
 async fn what_another_server_knows_is_a_failure() {
     let server = FakeServer::start();
