@@ -30,6 +30,10 @@ pub mod watch;
 /// The most members that one question names: it bounds the size of a filter.
 pub const MEMBERS_A_SEARCH: usize = 200;
 
+/// The most security groups that anybody is in, at all levels together: Windows logs nobody on who is in more than some
+/// 1,000, and each is compared with each grant of an author.
+pub const MAX_GROUPS: usize = 10_000;
+
 /// Why a directory gave no answer. Never an absence: whoever meets it defers. Its text is fit for a log: printable
 /// ASCII, not longer than a few lines, whatever the directory said.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -107,6 +111,10 @@ fn alone<P>(people: &[P], dn: impl Fn(&P) -> &Dn) -> Result<Option<&P>, Failure>
 /// The security groups that `entry` is in, directly or through security groups alone: breadth first, each once,
 /// at most `depth` levels up. `admits` says which may stand on the path (those of the same context). `batch` members
 /// are asked for at a time; asked one by one, each group is told with the group through which it was found.
+///
+/// # Errors
+///
+/// The directory's, and more groups than [`MAX_GROUPS`].
 pub async fn security_groups<D: Directory>(
     directory: &D,
     entry: &Arc<Entry>,
@@ -128,6 +136,9 @@ pub async fn security_groups<D: Directory>(
                 if admits(&group.dn) && seen.insert(group.dn.clone()) {
                     found.push(Membership { group, through });
                 }
+                if found.len() > MAX_GROUPS {
+                    return Err(too_many_groups(&entry.dn));
+                }
             }
         }
         level = found.iter().enumerate().skip(start).map(|(i, m)| (Some(i), m.group.clone())).collect();
@@ -136,6 +147,12 @@ pub async fn security_groups<D: Directory>(
         }
     }
     Ok(found)
+}
+
+/// Groups that are left out could be those that a right comes from, and those that end a ring.
+fn too_many_groups(dn: &Dn) -> Failure {
+    let name = joined(std::slice::from_ref(dn));
+    Failure::BadAnswer(format!("{name} is in more than {MAX_GROUPS} security groups"))
 }
 
 #[cfg(test)]

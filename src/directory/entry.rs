@@ -54,10 +54,17 @@ pub enum Doubtful {
     /// It should be the number of a group.
     #[error("it is not the number of a group (MS-ADA3, primaryGroupID)")]
     Group,
+    /// There are too many.
+    #[error("it comes after {MAX_GRANTS} others; name a group that they are in")]
+    TooMany,
     /// It should be a security descriptor.
     #[error("nothing in it counts: {0}")]
     Descriptor(#[from] DescriptorError),
 }
+
+/// The most grants of an entry that count. Each is compared with each group of whoever sends, and a person may write as
+/// many as the server takes.
+pub(crate) const MAX_GRANTS: usize = 5_000;
 
 /// The longest name that is shown of an entry, in octets.
 const MAX_NAME: usize = 400;
@@ -222,6 +229,10 @@ impl<'a> Reader<'a> {
         for (right, attributes) in lists {
             for (attribute, value) in self.texts(attributes) {
                 match schema.grant_form(attribute).read(right, value) {
+                    Ok(Some(_)) if grants.len() == MAX_GRANTS => {
+                        self.doubt(attribute, value, Doubtful::TooMany);
+                        return grants;
+                    }
                     Ok(Some(delegate)) => {
                         grants.push(Granted { attribute, value, grant: Grant { right, delegate } });
                     }

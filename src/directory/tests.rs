@@ -132,6 +132,20 @@ fn upwards_through_security_groups_alone() {
     }
 }
 
+/// One who is in as many groups as may be, and one who is in one more.
+#[test]
+fn in_too_many_groups() {
+    let names: Vec<_> = (0..=MAX_GROUPS).map(|number| format!("g{number}: anna")).collect();
+    let lines: Vec<_> = names.iter().map(String::as_str).collect();
+    let groups = |directory: &Groupware| {
+        let found = security_groups(directory, &entry("anna"), 1, 200, |_| true).now_or_never().unwrap();
+        found.map(|found| found.len()).map_err(|failure| failure.to_string())
+    };
+    assert_eq!(groups(&Groupware::of(&lines[..MAX_GROUPS])), Ok(MAX_GROUPS));
+    let why = groups(&Groupware::of(&lines)).unwrap_err();
+    assert!(why.contains("cn=anna,dc=org is in more than 10000 security groups"), "{why}");
+}
+
 #[test]
 fn no_deeper_than_asked() {
     let mut lines = vec!["g1: anna".to_owned()];

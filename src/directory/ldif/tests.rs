@@ -5,6 +5,7 @@ use futures_util::FutureExt;
 use proptest::prelude::*;
 
 use super::*;
+use crate::directory::entry::MAX_GRANTS;
 use crate::grant::{Delegate, Grant, Right};
 
 fn dn(text: &str) -> Dn {
@@ -307,6 +308,23 @@ fn doubtful_values_are_left_out_and_told() {
             "delegationAlias of uid=b,dc=org has a value that is not used: \"\": it is not a mail address: it has no domain",
             "delegationEnabled of uid=b,dc=org has a value that is not used: \"yes\": it is neither TRUE nor FALSE",
         ]
+    );
+}
+
+/// A person writes its own grants, as many as it likes.
+#[test]
+fn grants_without_number() {
+    let grants: String =
+        (0..=MAX_GRANTS).map(|number| format!("delegationSendOnBehalf: uid={number},dc=org\n")).collect();
+    let directory = directory(&format!("dn: uid=b,dc=org\nuid: b\n{grants}"));
+    let entry = now(directory.by_dn(&dn("uid=b,dc=org"))).unwrap().unwrap();
+    assert_eq!(entry.grants.len(), MAX_GRANTS);
+    let doubts = directory.doubtful();
+    assert_eq!(doubts.len(), 1);
+    assert!(
+        doubts[0].to_string().ends_with("it comes after 5000 others; name a group that they are in"),
+        "{}",
+        doubts[0]
     );
 }
 
