@@ -80,6 +80,7 @@ pub fn concerns(refusal: &Refusal) -> Option<(Role, &Address)> {
         | Refusal::ResentFrom(_)
         | Refusal::Senders(_)
         | Refusal::ReversePath(_)
+        | Refusal::Recipients
         | Refusal::Shown(_)
         | Refusal::Misdirecting
         | Refusal::NeedsSmtpUtf8(_)

@@ -8,6 +8,10 @@ use crate::address::Address;
 use crate::mailbox::{self, FieldError, MAX_FIELD, Mailbox};
 use crate::mime;
 
+/// The most recipients of a message where anything depends on them: ten times as many as Postfix takes in one by default
+/// (`smtpd_recipient_limit`).
+pub const MAX_RECIPIENTS: usize = 10_000;
+
 /// The header fields that a decision needs, collected as they arrive; every instance is counted.
 #[derive(Clone, Debug, Default)]
 pub struct Header {
@@ -130,7 +134,8 @@ pub struct Envelope {
     pub sender: ReversePath,
     /// The ESMTP parameters as they came (RFC 5321 section 4.1.1.11).
     pub parameters: Vec<String>,
-    /// The recipients, where anything depends on them; else none are collected.
+    /// The recipients, where anything depends on them; else none are collected. Never more than one above
+    /// [`MAX_RECIPIENTS`].
     pub recipients: Vec<Recipient>,
 }
 
@@ -160,6 +165,13 @@ impl Envelope {
     pub fn read<'a>(mut arguments: impl Iterator<Item = &'a [u8]>) -> Self {
         let sender = ReversePath::read(arguments.next().unwrap_or_default());
         Self { sender, parameters: arguments.map(text).collect(), recipients: Vec::new() }
+    }
+
+    /// One more recipient. Too many stay too many.
+    pub fn add_recipient(&mut self, recipient: Recipient) {
+        if self.recipients.len() <= MAX_RECIPIENTS {
+            self.recipients.push(recipient);
+        }
     }
 
     /// Whether the client asked for internationalised mail (RFC 6531 section 3.4).

@@ -12,7 +12,7 @@ use crate::address::{Address, AddressRules};
 use crate::calendar::SentBy;
 use crate::grant::{Entry, Facts, GrantRules, Others, Relation, relation};
 use crate::mailbox::FieldError;
-use crate::message::{FromError, Message};
+use crate::message::{FromError, MAX_RECIPIENTS, Message};
 
 mod copies;
 mod envelope;
@@ -198,6 +198,8 @@ pub enum Refusal {
     NotAllowed(Role, Address),
     /// The envelope sender is no address.
     ReversePath(String),
+    /// There are more recipients than are looked at.
+    Recipients,
     /// Display text shows an address that the submitter may not use.
     Shown(String),
     /// Display text holds characters that change its direction.
@@ -256,9 +258,7 @@ impl Case<'_> {
         }
         let redirected = self.check_resent_from()?;
         let authors = self.check_authors(redirected)?;
-        if self.message.sender.count > MAX_SENDERS {
-            return Err(Refusal::Senders(self.message.sender.count));
-        }
+        self.check_counts()?;
         self.check_envelope()?;
         self.check_shown(&authors)?;
         let sender = self.sender(&authors, redirected)?;
@@ -269,6 +269,14 @@ impl Case<'_> {
         self.check_actors()?;
         let sent_by = self.sent_by(&authors, &sender);
         Ok((Accepted { authors, sender, from, envelope, copies, sent_by }, question))
+    }
+
+    fn check_counts(&self) -> Result<(), Refusal> {
+        match self.message.sender.count {
+            senders if senders > MAX_SENDERS => Err(Refusal::Senders(senders)),
+            _ if self.message.envelope.recipients.len() > MAX_RECIPIENTS => Err(Refusal::Recipients),
+            _ => Ok(()),
+        }
     }
 
     fn relation(&self, address: &Address) -> Option<Relation> {

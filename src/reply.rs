@@ -4,6 +4,7 @@
 //! same words answer for an address that exists and one that does not: nobody can probe the directory.
 
 use crate::address::Address;
+use crate::message::MAX_RECIPIENTS;
 use crate::policy::{Refusal, Role};
 
 /// The longest text quoted in a reply or a log line, in octets. A reply line has 512 (RFC 5321 section 4.5.3.1.5), and
@@ -45,14 +46,13 @@ pub fn refusal(refusal: &Refusal, contact: &str) -> Reply {
         Refusal::ReversePath(text) => {
             ("553", "5.1.7", format!("<{}>: MAIL FROM must be an address with a domain", printable(text)))
         }
-        Refusal::Shown(text) => {
-            let text = printable(text);
-            (
-                "550",
-                "5.7.1",
-                format!("the display name shows {text}, an address that you may not use; take it out"),
-            )
-        }
+        // RFC 3463 section 3.6.
+        Refusal::Recipients => (
+            "552",
+            "5.5.3",
+            format!("there are more than {MAX_RECIPIENTS} recipients; send to fewer at a time"),
+        ),
+        Refusal::Shown(text) => ("550", "5.7.1", shows(text)),
         Refusal::Misdirecting => ("550", "5.7.1", MISDIRECTING.to_owned()),
         Refusal::NeedsSmtpUtf8(address) => {
             let address = printable(&address.to_string());
@@ -60,14 +60,7 @@ pub fn refusal(refusal: &Refusal, contact: &str) -> Reply {
         }
         Refusal::NoAddress => ("550", "5.7.1", NO_ADDRESS.to_owned()),
         Refusal::BodyTooLong => ("552", "5.3.4", BODY_TOO_LONG.to_owned()),
-        Refusal::NotActor(address) => {
-            let address = printable(&address.to_string());
-            (
-                "550",
-                "5.7.1",
-                format!("<{address}>: you may not send scheduling mail (a calendar) for this address"),
-            )
-        }
+        Refusal::NotActor(address) => ("550", "5.7.1", not_actor(address)),
         Refusal::Calendar(why) => {
             ("554", "5.6.0", format!("calendars are checked here, and {}", printable(why)))
         }
@@ -83,6 +76,15 @@ const NO_ADDRESS: &str = "the message needs a Sender, and the directory has no m
 
 const BODY_TOO_LONG: &str =
     "the message is too long to see whom its calendar is from; send the calendar without other files";
+
+fn shows(text: &str) -> String {
+    format!("the display name shows {}, an address that you may not use; take it out", printable(text))
+}
+
+fn not_actor(address: &Address) -> String {
+    let address = printable(&address.to_string());
+    format!("<{address}>: you may not send scheduling mail (a calendar) for this address")
+}
 
 fn not_allowed(role: Role, address: &Address) -> String {
     let place = match role {
@@ -185,6 +187,11 @@ mod tests {
                 Refusal::UnknownLogin("x\r\n".into()),
                 "",
                 "550 5.7.1 the login x\\r\\n may not send mail here: nothing is known of it",
+            ),
+            (
+                Refusal::Recipients,
+                "it",
+                "552 5.5.3 there are more than 10000 recipients; send to fewer at a time",
             ),
             (Refusal::From(FromError::Missing), "it", "554 5.6.0 there is no From field"),
             (

@@ -175,7 +175,7 @@ impl<L: Lookup + 'static> Session<L> {
     /// RCPT TO.
     pub fn recipient(&mut self, recipient: Recipient) {
         if let Some(transaction) = &mut self.transaction {
-            transaction.envelope.recipients.push(recipient);
+            transaction.envelope.add_recipient(recipient);
         }
     }
 

@@ -184,9 +184,10 @@ fn goes_to_group(principal: &Entry, holders: &[Arc<Entry>]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::super::tests::{OWN, Scene, entry};
-    use super::super::{Answer, Verdict};
+    use super::super::{Answer, Refusal, Verdict};
     use super::*;
     use crate::grant::Right;
+    use crate::message::MAX_RECIPIENTS;
 
     fn address(text: &str) -> Address {
         Address::parse(text).unwrap()
@@ -287,6 +288,17 @@ mod tests {
         ] {
             let scene = copying(|scene| scene.recipients = recipients);
             assert_eq!(copies(&scene, "From: behalf@example.org", OWN), expected, "{recipients:?}");
+        }
+    }
+
+    /// A copy could go to one that was not looked at.
+    #[test]
+    fn not_among_more_recipients_than_are_looked_at() {
+        const MANY: &[&str] = &["<x@y.example>"; MAX_RECIPIENTS * 2];
+        for (count, refused) in [(MAX_RECIPIENTS, false), (MAX_RECIPIENTS + 1, true), (MANY.len(), true)] {
+            let scene = copying(|scene| scene.recipients = &MANY[..count]);
+            let answer = scene.answer("From: behalf@example.org", OWN);
+            assert_eq!(answer == Answer::Decided(Verdict::Refuse(Refusal::Recipients)), refused, "{count}");
         }
     }
 

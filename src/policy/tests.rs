@@ -113,7 +113,7 @@ impl Scene {
         let arguments = std::iter::once(path.as_bytes()).chain(self.parameters.iter().map(|p| p.as_bytes()));
         let mut envelope = Envelope::read(arguments);
         let read = |path: &&str| Recipient::read(std::iter::once(path.as_bytes()));
-        envelope.recipients = self.recipients.iter().map(read).collect();
+        self.recipients.iter().map(read).for_each(|recipient| envelope.add_recipient(recipient));
         let message = Message::new(self.submitter.login.clone(), envelope, &fields);
         let mut asked: Vec<Address> = message.addresses().into_iter().cloned().collect();
         asked.extend(shown_addresses(&message, &self.submitter, &self.rules));
