@@ -27,14 +27,15 @@ impl Dn {
     /// Reads the string representation of RFC 4514 section 3, with white space around separators (RFC 2253
     /// section 4 wants it accepted).
     pub fn parse(text: &str) -> Result<Self, DnError> {
-        let mut rest = text.trim();
+        let text = trimmed(text);
+        let mut rest = text;
         let mut rdns = Vec::new();
         while !rest.is_empty() {
             let (rdn, tail) = take_rdn(rest)?;
             rdns.push(rdn);
             rest = tail;
         }
-        Ok(Self { text: text.trim().into(), rdns: rdns.into() })
+        Ok(Self { text: text.into(), rdns: rdns.into() })
     }
 
     /// Whether the entry is `base` itself or below it.
@@ -97,6 +98,17 @@ impl fmt::Debug for Dn {
     }
 }
 
+/// The text without white space around it, but for a space that a backslash makes a part of the last value (RFC 4514
+/// section 2.4).
+fn trimmed(text: &str) -> &str {
+    let text = text.trim_start();
+    let end = text.trim_end();
+    let backslashes = end.len() - end.trim_end_matches('\\').len();
+    let is_escaped =
+        backslashes % 2 == 1 && text.get(end.len()..).is_some_and(|space| space.starts_with(' '));
+    if is_escaped { text.get(..=end.len()).unwrap_or(end) } else { end }
+}
+
 /// Takes one relative name and the comma behind it; the canonical form has its parts sorted (RFC 4514 section 2.2:
 /// their order means nothing).
 fn take_rdn(text: &str) -> Result<(Box<str>, &str), DnError> {
@@ -119,10 +131,11 @@ fn take_rdn(text: &str) -> Result<(Box<str>, &str), DnError> {
     Ok((parts.join("+").into(), rest))
 }
 
-/// A short name or an object identifier, folded (RFC 4512 section 1.4).
+/// A short name or an object identifier, folded (RFC 4512 section 1.4). No options: RFC 4514 section 3 has none, and
+/// their semicolon parts names for others.
 fn attribute_type(text: &str) -> Result<String, DnError> {
-    let valid = !text.is_empty()
-        && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b';'));
+    let valid =
+        !text.is_empty() && text.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.'));
     if valid { Ok(text.to_ascii_lowercase()) } else { Err(DnError) }
 }
 
@@ -230,6 +243,9 @@ mod tests {
             ("cn=Anna  Adams,dc=org", "cn=anna adams,dc=org"),
             ("cn=a+uid=b,dc=org", "uid=b+cn=a,dc=org"),
             ("cn=\\c3\\a4,dc=org", "cn=Ä,dc=org"),
+            (" cn=a\\  ", "cn=a\\20"),
+            ("cn=\\ ,dc=org", "cn=\\20,dc=org"),
+            ("cn=a\\\\ ", "cn=a\\5c"),
         ] {
             assert_eq!(dn(a), dn(b));
             assert!(dn(a).cmp(&dn(b)).is_eq(), "{a} {b}");
@@ -251,9 +267,18 @@ mod tests {
 
     #[test]
     fn refused() {
-        for text in
-            ["anna", "uid=anna,", "=x", "u id=x", "cn=a\\zz", "cn=a\\", "cn=a\"b", "cn=a\\ff", "uid=a,,dc=b"]
-        {
+        for text in [
+            "anna",
+            "uid=anna,",
+            "=x",
+            "cn;lang-de=x",
+            "u id=x",
+            "cn=a\\zz",
+            "cn=a\\",
+            "cn=a\"b",
+            "cn=a\\ff",
+            "uid=a,,dc=b",
+        ] {
             assert_eq!(Dn::parse(text), Err(DnError), "{text}");
         }
     }
