@@ -87,7 +87,9 @@ impl Address {
         let local: String = local.nfc().collect();
         let domain = canonical_domain(domain)?;
         let key = format!("{}@{domain}", local.to_ascii_lowercase());
-        Ok(Self { local: local.into(), domain: domain.into(), key: key.into() })
+        let address = Self { local: local.into(), domain: domain.into(), key: key.into() };
+        // Longer than it was read, where NFC or A-labels are.
+        if address.to_string().len() > MAX_ADDRESS { Err(AddressError::TooLong) } else { Ok(address) }
     }
 
     /// The local part, unquoted.
@@ -120,8 +122,9 @@ impl Address {
         let mut spellings = vec![self.to_string()];
         let (unicode, valid) = idna::domain_to_unicode(&self.domain);
         if valid.is_ok() && *unicode != *self.domain {
-            let in_unicode = Self { domain: unicode.into(), ..self.clone() };
-            spellings.push(in_unicode.to_string());
+            let in_unicode = Self { domain: unicode.into(), ..self.clone() }.to_string();
+            // What does not read back is no address of an entry either.
+            spellings.extend(Some(in_unicode).filter(|text| Self::parse(text).as_ref() == Ok(self)));
         }
         spellings
     }
@@ -454,6 +457,27 @@ mod tests {
             assert_eq!(address(text).to_string(), text);
         }
         assert_eq!(address("\"anna\"@Example.org").to_string(), "anna@example.org");
+    }
+
+    #[test]
+    fn longer_in_canonical_form_than_as_written() {
+        // U+0958 is two letters in NFC.
+        for (letters, error) in [(52, None), (54, Some(AddressError::TooLong))] {
+            let written = format!("{}@x.org", "\u{958}".repeat(letters));
+            assert_eq!(Address::parse(&written).err(), error, "{written}");
+        }
+    }
+
+    #[test]
+    fn spelled_so_that_it_reads_back() {
+        for (text, spellings) in [
+            ("a@x.org", vec!["a@x.org"]),
+            ("a@B\u{fc}cher.example", vec!["a@xn--bcher-kva.example", "a@b\u{fc}cher.example"]),
+            // UTS 46 has no underscore in a name with U-labels.
+            ("a@xn--bcher-kva.a_b", vec!["a@xn--bcher-kva.a_b"]),
+        ] {
+            assert_eq!(address(text).spellings(), spellings, "{text}");
+        }
     }
 
     #[test]
