@@ -67,7 +67,7 @@ pub enum Doubtful {
 pub(crate) const MAX_GRANTS: usize = 5_000;
 
 /// The longest name that is shown of an entry, in octets.
-const MAX_NAME: usize = 400;
+pub(crate) const MAX_NAME: usize = 400;
 
 /// Fit for a log, whatever the directory says.
 impl fmt::Display for Doubt {

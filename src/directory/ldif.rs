@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crate::address::Address;
-use crate::directory::entry::{Doubt, Doubtful, Reader};
+use crate::directory::entry::{Doubt, Doubtful, MAX_NAME, Reader};
 use crate::directory::filter::FilterError;
 use crate::directory::login::Login;
 use crate::directory::record::{Record, key};
@@ -18,6 +18,7 @@ use crate::directory::schema::{MemberName, Schema, is_binary};
 use crate::directory::{Directory, Failure, Groups, alone};
 use crate::dn::Dn;
 use crate::grant::{Entry, Sid};
+use crate::reply::{printable, printable_within};
 
 mod reader;
 
@@ -77,7 +78,8 @@ pub enum Problem {
     Version,
     /// A record without a name.
     #[error(
-        "an entry begins with `dn:`, not with `{0}:`; the output of ldapsearch can be read if made with -LLL"
+        "an entry begins with `dn:`, not with `{}:`; the output of ldapsearch can be read if made with -LLL",
+        printable(.0)
     )]
     NoName(String),
     /// Two names in one record.
@@ -110,10 +112,17 @@ pub enum Problem {
     )]
     NotText,
     /// A name that is none.
-    #[error("`{0}` is not the name of an entry, such as uid=anna,ou=people,dc=example,dc=org (RFC 4514)")]
+    #[error(
+        "`{}` is not the name of an entry, such as uid=anna,ou=people,dc=example,dc=org (RFC 4514)",
+        printable(.0)
+    )]
     Name(String),
     /// A name that was there before.
-    #[error("{0} is already on line {1}; remove one of the two entries, or join them")]
+    #[error(
+        "{name} is already on line {first}; remove one of the two entries, or join them",
+        name = printable_within(.0.as_str(), MAX_NAME),
+        first = .1
+    )]
     Again(Dn, usize),
 }
 
@@ -165,7 +174,7 @@ impl LdifDirectory {
 
     /// Reads the text of a file; `file` is its name, for errors.
     pub fn parse(file: &Path, text: &[u8], schema: &Schema, base_dn: Option<&Dn>) -> Result<Self, LdifError> {
-        let records = within_base(file, text, schema, base_dn)?;
+        let records = parse(file, text, schema, base_dn)?;
         let mut directory = Self { by_login: vec![Index::new(); schema.login.len()], ..Self::default() };
         for record in &records {
             directory.insert(schema, record);
@@ -285,14 +294,15 @@ impl Directory for LdifDirectory {
 
 /// The records of a file as they are, for the administrator's commands; see [`LdifDirectory::load`].
 pub fn read(file: &Path, schema: &Schema, base_dn: Option<&Dn>) -> Result<Vec<Record>, LdifError> {
-    within_base(file, &octets(file)?, schema, base_dn)
+    parse(file, &octets(file)?, schema, base_dn)
 }
 
 fn octets(file: &Path) -> Result<Vec<u8>, LdifError> {
     std::fs::read(file).map_err(|error| LdifError::Read { file: file.to_owned(), error })
 }
 
-fn within_base(
+/// The records of the text of a file; `file` is its name, for errors.
+pub fn parse(
     file: &Path,
     text: &[u8],
     schema: &Schema,

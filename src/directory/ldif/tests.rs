@@ -156,6 +156,11 @@ fn refused_in_plain_english() {
         error("dn: cn=x\n\ndn: CN=X\n", None),
         "demo.ldif, line 3: CN=X is already on line 1; remove one of the two entries, or join them"
     );
+    // `dn:: YQoJYg==` is a line end and a tab: a terminal or a log must not see them.
+    assert_eq!(
+        error("dn:: YQoJYg==\n", None),
+        "demo.ldif, line 1: `a\\n\\tb` is not the name of an entry, such as uid=anna,ou=people,dc=example,dc=org (RFC 4514)"
+    );
     assert_eq!(error("# nothing\n", None), "demo.ldif: there is no entry");
     assert_eq!(
         error("dn: cn=x,dc=org\n", Some("dc=net")),
