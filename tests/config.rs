@@ -17,7 +17,7 @@ use std::fmt::Write as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use delegation_milter::address::{Address, Pattern};
+use delegation_milter::address::{Address, Pattern, is_forbidden};
 use delegation_milter::config::{
     Bind, CacheConfig, ClientFiles, Config, ConfigError, DeniedAction, Known, Level, Listen, LogFormat,
     Server, Shape, Source, TABLES, TlsFiles, Transport,
@@ -829,5 +829,28 @@ proptest! {
     fn slips_are_told_well(slips in prop::collection::vec(slip(), 1..5), server in any::<bool>()) {
         let full = if server { full_of_servers() } else { full() };
         is_told_well(&slips.iter().fold(full, |text, slip| slipped(&text, slip)))?;
+    }
+}
+
+#[test]
+fn messages_are_short_and_show_no_control_characters() {
+    let long = "a".repeat(4000);
+    let filter = format!(
+        "[directory.filters]\nperson = \"(cn:2.5.13.5:=\u{202e}{long})\"\n[directory]\nurls = [\"file:x\"]\n"
+    );
+    for text in [
+        "\"a\u{202e}b\" = 1\n\"a\u{202e}b\" = 2".to_owned(),
+        "a\u{202e}b = c".to_owned(),
+        format!("{long} = 1"),
+        format!("{long} = c"),
+        format!("{long} = 1\n{long} = 2"),
+        format!("[{long}]\n[{long}]"),
+        format!("listen = {}", "1".repeat(4000)),
+        format!("listen = {}.5", "1".repeat(4000)),
+        filter,
+    ] {
+        let error = parse(&text).unwrap_err().to_string();
+        let shown = error.lines().all(|line| !line.chars().any(is_forbidden) && line.len() < 1000);
+        assert!(shown, "{error:?}");
     }
 }

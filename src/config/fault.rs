@@ -6,6 +6,8 @@ use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use crate::reply::printable_within;
+
 /// Why there is no configuration. Each line of its text is one mistake.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
 pub enum ConfigError {
@@ -141,6 +143,18 @@ pub(super) fn why(error: &io::Error) -> String {
 
 /// The longest part of a value that a message repeats, in characters.
 const SHOWN: usize = 60;
+
+/// A key as messages show it: bare where TOML takes it so, else quoted; never endless.
+pub(super) fn key(text: &str) -> String {
+    let bare = |octet: u8| octet.is_ascii_alphanumeric() || matches!(octet, b'_' | b'-');
+    let is_bare = !text.is_empty() && text.len() <= SHOWN && text.bytes().all(bare);
+    if is_bare { text.to_owned() } else { quoted(text) }
+}
+
+/// What stands in the file without quotes, on one line, and not endless.
+pub(super) fn unquoted(text: &str) -> String {
+    printable_within(text, SHOWN)
+}
 
 /// A text from the file as messages show it: quoted, on one line, and not endless.
 pub(super) fn quoted(text: &str) -> String {

@@ -4,13 +4,15 @@
 use std::ops::Range;
 use std::path::Path;
 
-use super::fault::{ConfigError, Fault, Problem};
+use super::fault::{self, ConfigError, Fault, Problem};
 
 /// The octet at which the text stops being TOML, and why.
 pub(super) fn fault(text: &str, error: &toml::de::Error) -> (usize, Fault) {
     let span = error.span().unwrap_or(text.len()..text.len());
     let what = match (error.message(), text.get(span.clone())) {
-        ("duplicate key", Some(key)) => format!("{key} stands here for the second time; allowed is once"),
+        ("duplicate key", Some(key)) => {
+            format!("{} stands here for the second time; allowed is once", fault::key(key))
+        }
         (message, _) => format!("this is not TOML: {}", reason(text, &span, message)),
     };
     (span.start, Fault::Syntax(what))
@@ -20,7 +22,10 @@ pub(super) fn fault(text: &str, error: &toml::de::Error) -> (usize, Fault) {
 fn reason(text: &str, span: &Range<usize>, message: &str) -> String {
     let message = message.strip_suffix(", expected nothing").unwrap_or(message);
     match unquoted(text, span) {
-        Some(key) => format!("the value of {key} is missing, or is a text that lacks its double quotes"),
+        Some(key) => {
+            let key = fault::unquoted(key);
+            format!("the value of {key} is missing, or is a text that lacks its double quotes")
+        }
         None => message.to_owned(),
     }
 }

@@ -10,7 +10,7 @@ use std::ops::RangeInclusive;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::fault::{Fault, Problem, quoted};
+use super::fault::{self, Fault, Problem, quoted, unquoted};
 use super::value::{Kind, Wrong};
 
 /// The mistakes found so far, with the octet of the file at which each stands.
@@ -191,10 +191,8 @@ impl<'d> Table<'d> {
 
     fn path_of(&self, key: &str) -> String {
         // A key that needs quotes in TOML gets them in messages too.
-        let bare =
-            !key.is_empty() && key.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-'));
-        let key = if bare { Cow::Borrowed(key) } else { Cow::Owned(quoted(key)) };
-        if self.path.is_empty() { key.into_owned() } else { format!("{}.{key}", self.path) }
+        let key = fault::key(key);
+        if self.path.is_empty() { key } else { format!("{}.{key}", self.path) }
     }
 
     fn read_text<T>(&self, key: &str, node: &Spanned<DeValue<'_>>, kind: &Kind<T>) -> Option<T> {
@@ -236,8 +234,8 @@ pub(super) fn one_of<'w>(words: impl Iterator<Item = &'w str>) -> String {
 fn shown(value: &DeValue<'_>) -> String {
     match value {
         DeValue::String(text) => quoted(text),
-        DeValue::Integer(number) => number.to_string(),
-        DeValue::Float(number) => number.to_string(),
+        DeValue::Integer(number) => unquoted(&number.to_string()),
+        DeValue::Float(number) => unquoted(&number.to_string()),
         DeValue::Boolean(flag) => flag.to_string(),
         DeValue::Datetime(_) => "a date or time".to_owned(),
         DeValue::Array(_) => "a list".to_owned(),

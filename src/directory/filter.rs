@@ -11,8 +11,13 @@ mod parse;
 
 pub use parse::is_description;
 
+use crate::reply::printable_within;
+
 /// How deep filters may be nested; what people write has three or four levels.
 pub const MAX_DEPTH: usize = 32;
+
+/// The longest filter that a message repeats, in octets.
+const MAX_SHOWN: usize = 400;
 
 /// A search filter (RFC 4511 section 4.5.1.7). Attribute names and matching rules are kept as they were written.
 #[derive(Clone, Eq, PartialEq)]
@@ -146,8 +151,9 @@ pub enum FilterError {
     },
     /// It is a filter, but only a server knows the matching rule.
     #[error(
-        "`{0}` cannot be evaluated on a file: only the rules 1.2.840.113556.1.4.803 (bit-and) and \
-             1.2.840.113556.1.4.804 (bit-or) are known here; write it without an extensible match"
+        "`{filter}` cannot be evaluated on a file: only the rules 1.2.840.113556.1.4.803 (bit-and) and \
+             1.2.840.113556.1.4.804 (bit-or) are known here; write it without an extensible match",
+        filter = printable_within(&.0.to_string(), MAX_SHOWN)
     )]
     NotEvaluable(Filter),
 }
