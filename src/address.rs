@@ -252,6 +252,11 @@ impl AddressRules {
         forms
     }
 
+    /// The characters that part an extension from a name; empty for none.
+    pub fn delimiters(&self) -> &str {
+        &self.delimiters
+    }
+
     /// Whether a text that follows a local part is an extension of it.
     pub fn begins_extension(&self, text: &str) -> bool {
         text.starts_with(|c| self.delimiters.contains(c))

@@ -36,8 +36,11 @@ struct Arguments {
 enum Command {
     /// Serve Postfix (the default).
     Serve,
-    /// Say what works and what does not: configuration, connection, schema, indexes, doubtful entries.
+    /// Say what works and what does not: configuration, connection, schema, indexes, doubtful entries, Postfix.
     Check {
+        /// Also look at the settings of the Postfix whose main.cf and master.cf are in this directory.
+        #[arg(long, value_name = "DIR")]
+        postfix: Option<PathBuf>,
         /// Answer in JSON.
         #[arg(long)]
         json: bool,
@@ -142,8 +145,8 @@ fn main() -> ExitCode {
 fn run(runtime: &Runtime, config: &Path, command: Command) -> ExitCode {
     match command {
         Command::Serve => with(config, |loaded| serve(runtime, config, loaded)),
-        Command::Check { json } => {
-            let report = runtime.block_on(check::check(config));
+        Command::Check { postfix, json } => {
+            let report = runtime.block_on(check::check(config, postfix.as_deref()));
             let status = if report.is_wrong() {
                 USAGE
             } else if report.is_unavailable() {

@@ -3,7 +3,8 @@
 //!
 //! [`copies`] looks at where copies go, [`relay`] at the server that takes reports. [`server`] takes the steps on an LDAP
 //! server, with [`schema`], [`indexes`] and [`watch`]; [`doubts`] looks at the entries, of a server or of a file;
-//! [`report`] holds what was found. Doubtful entries are warnings: the others work all the same.
+//! [`postfix`] looks at Postfix's own settings; [`report`] holds what was found. Doubtful entries are warnings: the others
+//! work all the same.
 
 use std::path::Path;
 
@@ -16,6 +17,7 @@ use crate::open;
 mod copies;
 mod doubts;
 mod indexes;
+mod postfix;
 mod progress;
 mod relay;
 mod report;
@@ -33,8 +35,9 @@ const CONFIGURATION: &str = "configuration";
 const DIRECTORY: &str = "directory";
 const ENTRIES: &str = "entries";
 
-/// Checks the configuration in a file, and what it names.
-pub async fn check(file: &Path) -> Report {
+/// Checks the configuration in a file, and what it names; also the Postfix with `main.cf` and `master.cf` in a directory,
+/// if one is given.
+pub async fn check(file: &Path, postfix: Option<&Path>) -> Report {
     let mut report = Report::default();
     match Config::load(file) {
         Ok(config) => {
@@ -42,10 +45,16 @@ pub async fn check(file: &Path) -> Report {
             copies::check(&config, &mut report);
             check_directory(&config, &mut report).await;
             relay::check(&config.denied.action, &mut report).await;
+            if let Some(directory) = postfix {
+                postfix::check(directory, &config, &mut report);
+            }
         }
         Err(error) => {
             error.to_string().lines().for_each(|line| report.error(CONFIGURATION, line, None));
             report.not_done(&[DIRECTORY]);
+            if postfix.is_some() {
+                report.not_done(&[postfix::POSTFIX]);
+            }
         }
     }
     report
