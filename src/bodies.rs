@@ -73,6 +73,11 @@ impl Bodies {
         Turn(Arc::clone(&self.0.turns).acquire_owned().await.ok())
     }
 
+    /// How much of the limit is taken, in octets.
+    pub fn held(&self) -> usize {
+        self.0.taken.load(Relaxed)
+    }
+
     /// How many were ever begun.
     pub fn count(&self) -> u64 {
         self.0.begun.load(Relaxed)
@@ -141,7 +146,7 @@ mod tests {
         let allocated: usize = held.iter().map(|body| body.octets.capacity()).sum();
         assert!(allocated <= MAX_HELD, "{allocated}");
         drop(held);
-        assert_eq!(bodies.0.taken.load(Relaxed), 0);
+        assert_eq!(bodies.held(), 0);
     }
 
     #[test]

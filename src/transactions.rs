@@ -45,6 +45,11 @@ impl Transactions {
         (self.state.borrow().total, self.bodies.count())
     }
 
+    /// The bodies of all transactions.
+    pub fn bodies(&self) -> &Bodies {
+        &self.bodies
+    }
+
     /// Lets no more transactions begin.
     pub fn end(&self) {
         self.state.send_modify(|state| state.ending = true);
@@ -65,7 +70,7 @@ impl Transactions {
 impl Open {
     /// The bodies of all transactions.
     pub fn bodies(&self) -> &Bodies {
-        &self.0.bodies
+        self.0.bodies()
     }
 }
 

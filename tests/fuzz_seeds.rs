@@ -6,6 +6,7 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::string_slice,
+    clippy::wildcard_enum_match_arm,
     reason = "a panic is a failed test, and what the fuzzer looks for"
 )]
 
@@ -13,6 +14,8 @@
 mod address;
 #[path = "../fuzz/checks/config.rs"]
 mod config;
+#[path = "../fuzz/checks/conversation.rs"]
+mod conversation;
 #[path = "../fuzz/checks/descriptor.rs"]
 mod descriptor;
 #[path = "../fuzz/checks/dn.rs"]
@@ -63,6 +66,11 @@ fn addresses() {
 #[test]
 fn configurations() {
     replay("config", config::check);
+}
+
+#[test]
+fn conversations() {
+    replay("conversation", conversation::check);
 }
 
 #[test]
