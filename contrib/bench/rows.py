@@ -473,10 +473,10 @@ def hup(scene):
     turns = itertools.cycle([good + "\nthis is no TOML\n", good])
 
     def reload():
+        done = len(scene.milter.said("reloaded"))
         scene.milter.configuration.write_text(next(turns))
         scene.milter.process.send_signal(signal.SIGHUP)
-        done = len(scene.milter.said("reloaded"))
-        wait("SIGHUP is answered", lambda: len(scene.milter.said("reloaded")) > done or scene.milter.died(), 10)
+        wait("SIGHUP is answered", lambda: len(scene.milter.said("reloaded")) > done or scene.milter.died())
     with repeated(reload, 0.05):
         yield
     scene.milter.configuration.write_text(good)

@@ -218,7 +218,7 @@ class Milter:
         self.process, self.logs, self.deaths, self.starts = None, [], [], 0
         self.lines, self.prefix, self.stderr = "", [], None
 
-    def configure(self, slapd, url, timeout="1s", stale="1h"):
+    def configure(self, slapd, url, timeout, stale="1h"):
         """Everything is asked for anew after a second, so that a fault is felt soon."""
         group = 'socket_group = "postfix"' if self.group else ""
         authority = f'ca_file = "{slapd.path}/tls/ca.pem"' if url.startswith("ldaps") else ""
