@@ -146,7 +146,10 @@ impl Reload {
                 let (messages, bodies) = self.transactions.counts();
                 info!(config = %self.path.display(), messages, bodies, "reloaded");
             }
-            Err(error) => error!("not reloaded, the old configuration stays in force: {error}"),
+            // A line for each mistake.
+            Err(error) => error.to_string().lines().for_each(|mistake| {
+                error!("not reloaded, the old configuration stays in force: {mistake}");
+            }),
         }
     }
 

@@ -29,8 +29,10 @@ pub(crate) struct Setup {
     source: String,
     /// The file `directory.ldif` beside the configuration.
     directory: Vec<u8>,
-    /// The most descriptors that it may have.
-    descriptors: Option<usize>,
+    /// The program and words that start it, if it does not start itself; the program's own follow.
+    through: Vec<String>,
+    /// Names and values of its environment.
+    environment: Vec<(String, String)>,
 }
 
 /// Settings that hold unless a test gives the key itself.
@@ -49,7 +51,8 @@ impl Setup {
 
     fn new(listen: Listen, directory: &str) -> Self {
         let source = "directory.urls = [\"file:directory.ldif\"]\n".to_owned();
-        Self { listen, knobs: String::new(), source, directory: fixture(directory), descriptors: None }
+        let (through, environment) = (Vec::new(), Vec::new());
+        Self { listen, knobs: String::new(), source, directory: fixture(directory), through, environment }
     }
 
     /// With these lines of configuration: dotted keys, then whole tables.
@@ -86,7 +89,18 @@ impl Setup {
 
     /// With so few descriptors.
     pub(crate) fn descriptors(self, descriptors: usize) -> Self {
-        Self { descriptors: Some(descriptors), ..self }
+        self.through(&["sh", "-c", &format!("ulimit -n {descriptors} && exec \"$0\" \"$@\"")])
+    }
+
+    /// Started by another program, which gets the command as its last words.
+    pub(crate) fn through(self, words: &[&str]) -> Self {
+        Self { through: words.iter().copied().map(str::to_owned).collect(), ..self }
+    }
+
+    /// With this in its environment.
+    pub(crate) fn variable(mut self, name: &str, value: &Path) -> Self {
+        self.environment.push((name.to_owned(), value.display().to_string()));
+        self
     }
 
     /// Starts it and waits until it can be connected to.
@@ -105,15 +119,10 @@ impl Setup {
     }
 
     fn command(&self) -> Command {
-        let program = env!("CARGO_BIN_EXE_delegation-milter");
-        let mut command = match self.descriptors {
-            None => Command::new(program),
-            Some(limit) => {
-                let mut shell = Command::new("sh");
-                shell.args(["-c", &format!("ulimit -n {limit} && exec \"$0\" \"$@\""), program]);
-                shell
-            }
-        };
+        let mut words = self.through.clone();
+        words.push(env!("CARGO_BIN_EXE_delegation-milter").to_owned());
+        let mut command = Command::new(&words[0]);
+        command.args(&words[1..]).envs(self.environment.iter().cloned());
         command.stdin(Stdio::null()).stdout(Stdio::null());
         command
     }
@@ -162,6 +171,14 @@ impl Milter {
         }
     }
 
+    /// Its Unix socket.
+    pub(crate) fn socket(&self) -> &Path {
+        match &self.listen {
+            Listen::Unix(path) => path,
+            Listen::Inet(port) => panic!("it listens on port {port}"),
+        }
+    }
+
     /// What it has logged.
     pub(crate) fn log(&self) -> String {
         std::fs::read_to_string(self.files.path("log")).unwrap_or_default()
@@ -200,6 +217,11 @@ impl Milter {
         wait_for("the milter ends", || self.process.try_wait().unwrap())
     }
 
+    /// Its configuration, for commands.
+    pub(crate) fn config(&self) -> PathBuf {
+        self.files.path("milter.toml")
+    }
+
     /// Whether it runs.
     pub(crate) fn is_alive(&mut self) -> bool {
         self.process.try_wait().unwrap().is_none()
@@ -207,10 +229,14 @@ impl Milter {
 
     /// A line of `/proc/PID/status` in KiB: `VmRSS` is what it holds, `VmHWM` the most that it ever held.
     pub(crate) fn memory(&self, field: &str) -> u64 {
+        self.status(field).trim_end_matches(" kB").parse().unwrap()
+    }
+
+    /// A line of `/proc/PID/status` (proc(5)).
+    pub(crate) fn status(&self, field: &str) -> String {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
         let value = status.lines().find_map(|line| line.strip_prefix(field)?.strip_prefix(':'));
-        let value = value.unwrap_or_else(|| panic!("no {field}"));
-        value.trim().trim_end_matches(" kB").parse().unwrap()
+        value.unwrap_or_else(|| panic!("no {field}")).trim().to_owned()
     }
 
     /// How many descriptors it has open.
