@@ -1,11 +1,11 @@
 //! Files that the configuration names: there and readable when it is read, so that a slip shows at once.
 
-use std::fmt;
 use std::fs::{self, File};
 use std::io;
 use std::path::{Path, PathBuf};
 
-use zeroize::Zeroizing;
+use secrecy::zeroize::Zeroizing;
+use secrecy::{ExposeSecret, SecretString};
 
 use super::fault::{Fault, quoted, why};
 
@@ -47,8 +47,8 @@ fn problem(path: &Path) -> Option<String> {
 }
 
 /// A password, which no log shows and whose memory is overwritten when it is dropped.
-#[derive(Clone, Eq, PartialEq)]
-pub struct Password(Zeroizing<String>);
+#[derive(Clone, Debug)]
+pub struct Password(SecretString);
 
 impl Password {
     /// What somebody typed; nothing is no password.
@@ -58,15 +58,17 @@ impl Password {
 
     /// The password, for the bind request alone. Not empty; no NUL, no line end.
     pub fn reveal(&self) -> &str {
-        &self.0
+        self.0.expose_secret()
     }
 }
 
-impl fmt::Debug for Password {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Password(…)")
+impl PartialEq for Password {
+    fn eq(&self, other: &Self) -> bool {
+        self.reveal() == other.reveal()
     }
 }
+
+impl Eq for Password {}
 
 /// Why there is no password, in words that follow the file's name.
 #[derive(Clone, Debug, Eq, PartialEq, thiserror::Error)]
@@ -112,7 +114,7 @@ fn password(octets: &[u8]) -> Result<Password, PasswordError> {
     match line.chars().find(|c| matches!(c, '\0' | '\r' | '\n')) {
         Some('\0') => Err(PasswordError::Nul),
         Some(_) => Err(PasswordError::Lines),
-        None => Ok(Password(Zeroizing::new(line.to_owned()))),
+        None => Ok(Password(line.into())),
     }
 }
 
@@ -156,6 +158,6 @@ mod tests {
     #[test]
     fn debug_shows_no_password() {
         let read = password(b"secret");
-        assert_eq!(format!("{read:?}"), "Ok(Password(…))");
+        assert_eq!(format!("{read:?}"), "Ok(Password(SecretBox<str>([REDACTED])))");
     }
 }
