@@ -58,7 +58,12 @@ fn all_looks(text: &str) -> Vec<String> {
 /// The text as it is written and, where that differs, as it is decoded: each encoded word by itself, and words that
 /// follow each other as one, for readers who put the halves of a character together.
 fn readings(text: &str) -> Vec<String> {
-    different([text.to_owned(), decode(text), decode_words(text, true)])
+    different([text.to_owned()].into_iter().chain(decodings(text)))
+}
+
+/// The text decoded, as far as it is encoded, in the ways in which readers do it.
+pub(crate) fn decodings(text: &str) -> [String; 2] {
+    [decode(text), decode_words(text, true)]
 }
 
 /// The ways in which the text looks: what is no more than a gap is nothing for some readers, and a space for others.
@@ -175,13 +180,14 @@ fn decode_words(text: &str, join: bool) -> String {
     decoded + rest
 }
 
-/// Whether some `=?` in the text begins no complete encoded word.
+/// Whether some `=?` in the text begins no complete encoded word, or stands within one: readers differ on which of the
+/// two then is the word.
 pub fn breaks_word(text: &str) -> bool {
     let mut rest = text;
     while let Some(start) = rest.find("=?") {
         match rest.get(start..).and_then(encoded_word) {
-            Some((_, tail)) => rest = tail,
-            None => return true,
+            Some((word, tail)) if !word.encoded.contains("=?") => rest = tail,
+            Some(_) | None => return true,
         }
     }
     false
@@ -190,6 +196,7 @@ pub fn breaks_word(text: &str) -> bool {
 /// An encoded word: its octets are text in its charset.
 struct Word<'a> {
     charset: &'a str,
+    encoded: &'a str,
     octets: Vec<u8>,
 }
 
@@ -215,7 +222,7 @@ fn encoded_word(text: &str) -> Option<(Word<'_>, &str)> {
     };
     // RFC 2231 section 5: a language may follow the charset.
     let charset = charset.split('*').next().unwrap_or_default();
-    Some((Word { charset, octets }, tail))
+    Some((Word { charset, encoded, octets }, tail))
 }
 
 /// RFC 2045 section 6.8; characters outside the alphabet are skipped and padding is not asked for. Where it stands in

@@ -8,6 +8,7 @@
 use crate::address::{self, Address, AddressError};
 use crate::display;
 
+mod decoded;
 mod places;
 
 pub use places::{Place, places};
@@ -90,6 +91,16 @@ pub enum FieldError {
     /// is an address, or the end of one.
     #[error("is folded inside a quoted string or a comment; fold it in front of them or behind")]
     FoldedInside,
+    /// An encoded word that is an address, or makes one of other text, for programs that decode the field before they
+    /// read it.
+    #[error(
+        "has an encoded display name that some programs take for an address; leave out its @ < > and commas"
+    )]
+    HiddenAddress,
+    /// A quoted local part that holds more than atoms, dots and spaces: some readers end the address at a mark in it,
+    /// drop what a backslash quotes, or take what stands between its angle brackets.
+    #[error("holds an address with special characters between quotation marks")]
+    QuotedMark,
     /// Comments nested deeper than [`MAX_NESTING`].
     #[error("nests comments too deeply")]
     Nesting,
@@ -121,7 +132,7 @@ pub fn read(body: &[u8]) -> Result<Vec<Mailbox>, FieldError> {
         }
         mailboxes.push(mailbox(element)?);
     }
-    Ok(mailboxes)
+    if decoded::hides_address(&text, &mailboxes) { Err(FieldError::HiddenAddress) } else { Ok(mailboxes) }
 }
 
 /// Checks the folds of a field body (RFC 5322 section 2.2.3), and makes their line ends LF: Postfix gives them so, others
@@ -372,7 +383,10 @@ fn addr_spec(tokens: &[Token<'_>]) -> Result<Address, FieldError> {
             Token::Special(_) => return Err(FieldError::Unpaired),
         }
     }
-    Ok(Address::parse(&text)?)
+    let address = Address::parse(&text)?;
+    let is_plain = |c| c == ' ' || is_word(c);
+    let plain = address.local().chars().all(is_plain) && !text.contains('\\');
+    if plain { Ok(address) } else { Err(FieldError::QuotedMark) }
 }
 
 fn comments<'a, 't: 'a>(tokens: impl Iterator<Item = &'a Token<'t>>) -> Vec<String> {
@@ -404,6 +418,11 @@ mod tests {
             ("Anna\n Adams\r\n <anna@example.org>", vec!["Anna Adams|anna@example.org|"]),
             ("Äna <anna@example.org>", vec!["Äna|anna@example.org|"]),
             ("=?utf-8?B?w4Q=?=<anna@example.org>", vec!["=?utf-8?B?w4Q=?=|anna@example.org|"]),
+            ("=?utf-8?q?A=2C_B_=28C=29?= <a@x.org>", vec!["=?utf-8?q?A=2C_B_=28C=29?=|a@x.org|"]),
+            ("=?utf-8?q?=5BA=5D_B?= <a@x.org>", vec!["=?utf-8?q?=5BA=5D_B?=|a@x.org|"]),
+            ("=?utf-8?q?A_=5BB?= <a@x.org>", vec!["=?utf-8?q?A_=5BB?=|a@x.org|"]),
+            ("=?utf-8?q?C=3A_A_=3A=29?= <a@x.org>", vec!["=?utf-8?q?C=3A_A_=3A=29?=|a@x.org|"]),
+            ("=?utf-8?q?a=40x.org?= <a@x.org>", vec!["=?utf-8?q?a=40x.org?=|a@x.org|"]),
             ("anna@example.org (Anna, at (home) work)", vec!["|anna@example.org|Anna, at home work"]),
             ("(mail of) Anna (a) <anna@example.org> (b)", vec!["Anna|anna@example.org|mail of;a;b"]),
             ("\"anna\"@example.org", vec!["|anna@example.org|"]),
@@ -465,6 +484,22 @@ mod tests {
             ("Anna\n \n <a@x.org>", Line),
             ("a@x.org\n ", Line),
             ("a\rb@x.org", Control),
+            ("<\"a <b@y.org>\"@x.org>", QuotedMark),
+            ("\"a,b\"@x.org", QuotedMark),
+            ("\"a\\ b\"@x.org", QuotedMark),
+            ("\"\\a\"@x.org", QuotedMark),
+            ("\"a\tb\"@x.org", QuotedMark),
+            ("=?x?q?a=?utf-8?q?=22?= <a@x.org>", BrokenWord),
+            ("=?utf-8?q?=22?= <a@x.org>", HiddenAddress),
+            ("(=?utf-8?q?=29?=) a@x.org", HiddenAddress),
+            ("=?utf-8?q?=5C?= <a@x.org>", HiddenAddress),
+            ("=?utf-8?q?b=40y.org=2C?= <a@x.org>", HiddenAddress),
+            ("=?utf-8?q?b_=40_y.org?= <a@x.org>", HiddenAddress),
+            ("=?utf-8?q?=3Cb=40y.org=3E?= <a@x.org>", HiddenAddress),
+            ("\"b@y.org\" =?utf-8?q?=2C?= <a@x.org>", HiddenAddress),
+            ("\"<b@y.org>\" =?utf-8?q?=22?= <a@x.org>", HiddenAddress),
+            ("a@x.org (=?utf-8?q?=29=2C_b=40y.org?=)", HiddenAddress),
+            ("=?utf-7?q?b+AEA?= =?utf-7?q?-y.org?= <a@x.org>", HiddenAddress),
             ("\"a\\\n b\" <a@x.org>", FoldedInside),
             ("\"a\n b@x.org\" <a@x.org>", FoldedInside),
             ("a@x.org (a (\n b,c)d,e)", FoldedInside),

@@ -1,0 +1,56 @@
+//! Encoded words that hide an address from this reader, and show it to programs that decode a field before they read it.
+//!
+//! RFC 2047 section 5 has a field read first and its encoded words decoded then, so that a comma in one of them separates
+//! nothing. Some programs do it the other way round: for them `=?utf-8?q?boss=40x=2Eorg=2C?= <anna@x.org>` has two
+//! authors.
+
+use super::{Lexer, Mailbox, Token, addr_spec, mailbox, trim};
+use crate::display;
+
+/// Whether the field, decoded first, has other authors than the mailboxes that it really has.
+///
+/// A name that becomes an element of the list (`Adams, Anna`) or a group (`Sales: Anna`) names nobody else, and is
+/// common; so are brackets and smileys. An address is one only with an `@`.
+pub(super) fn hides_address(text: &str, mailboxes: &[Mailbox]) -> bool {
+    let mut decoded = display::decodings(text).into_iter().filter(|decoded| *decoded != text);
+    decoded.any(|decoded| match (Lexer { rest: &decoded }).tokens() {
+        Ok(tokens) => names_another(&tokens, mailboxes),
+        Err(_) => may_name_another(text, &decoded, mailboxes),
+    })
+}
+
+fn names_another(tokens: &[Token<'_>], mailboxes: &[Mailbox]) -> bool {
+    let elements = tokens.split(|token| matches!(token, Token::Special(',' | ';' | ':')));
+    elements.map(without_brackets).any(|element| match mailbox(&element) {
+        Ok(shown) => !mailboxes.iter().any(|mailbox| mailbox.address == shown.address),
+        Err(_) => element.iter().any(is_part_of_address) && !is_named_by_itself(&element, mailboxes),
+    })
+}
+
+/// An element without what looks like a domain literal in its phrase: `[Ticket] Anna <anna@x.org>`.
+fn without_brackets<'t>(element: &[Token<'t>]) -> Vec<Token<'t>> {
+    let open = element.iter().position(|token| *token == Token::Special('<')).unwrap_or(0);
+    let kept =
+        element.iter().enumerate().filter(|(at, token)| *at > open || !matches!(token, Token::Literal(_)));
+    kept.map(|(_, token)| token.clone()).collect()
+}
+
+fn is_part_of_address(token: &Token<'_>) -> bool {
+    matches!(token, Token::Special('@' | '<' | '>')) || token.text().is_some_and(|text| text.contains('@'))
+}
+
+/// Whether programs could read another mailbox from what are not even tokens, such as a smiley's parenthesis. They make
+/// of it what they like, but no other address where all marks are those of the mailboxes and no comment swallows any.
+fn may_name_another(text: &str, decoded: &str, mailboxes: &[Mailbox]) -> bool {
+    let marks = |text: &str| text.matches(['@', '<', '>', '"', '\\']).count();
+    let has_comment = text.contains('(') || decoded.contains('(');
+    has_comment || marks(decoded) != marks(text) || decoded.matches('@').count() != mailboxes.len()
+}
+
+/// `anna@x.org <anna@x.org>`: programs that encode every name write it, and whatever a reader makes of it, it is anna's.
+fn is_named_by_itself(element: &[Token<'_>], mailboxes: &[Mailbox]) -> bool {
+    let open = element.iter().position(|token| *token == Token::Special('<')).unwrap_or(element.len());
+    let (name, angle) = element.split_at_checked(open).unwrap_or_default();
+    let (Ok(name), Ok(angle)) = (addr_spec(trim(name)), mailbox(angle)) else { return false };
+    name == angle.address && mailboxes.iter().any(|mailbox| mailbox.address == name)
+}
