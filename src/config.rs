@@ -15,6 +15,7 @@ mod accounts;
 mod aliases;
 mod cache;
 mod contexts;
+mod credential;
 mod denied;
 mod directory;
 mod fault;

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::Listen;
+use super::credential;
 use super::url::{self, Location};
 use crate::address::{AddressError, Pattern, canonical_domain};
 use crate::directory::filter::{Filter, is_description};
@@ -48,7 +49,7 @@ pub(super) static URL: Kind<Location> = Kind {
     read: url::read,
 };
 pub(super) static FILE: Kind<PathBuf> =
-    Kind { allowed: "paths of files", read: |text| plain(text, |_| true).map(PathBuf::from) };
+    Kind { allowed: r#"paths of files, and "credential:NAME" of systemd"#, read: credential::file };
 pub(super) static DN: Kind<Dn> =
     Kind { allowed: r#"names of entries, such as "dc=example,dc=org""#, read: dn };
 pub(super) static ATTRIBUTE: Kind<String> =
