@@ -13,6 +13,7 @@ mod support;
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::TcpListener;
+use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output};
 
 use support::TempDir;
@@ -180,6 +181,7 @@ fn what_keeps_the_directory_from_answering() {
     let (site, slapd) = (Site::new(), slapd(&["--tls"], GOOD));
     let ca = |name: &str| format!("ca_file = \"{}\"\nstart_tls = true", slapd.path(name).display());
     let wrong = site.files.write("wrong.password", "wrong\n");
+    std::fs::set_permissions(&wrong, PermissionsExt::from_mode(0o600)).unwrap();
     let after = ["note base_dn: not checked", "note entries: not checked"];
     for (certificate, lines, expected) in [
         (
@@ -694,6 +696,45 @@ fn of_many_the_first_are_told() {
         .chain(["warning entries: 5 more of this kind; it grants nothing".to_owned()])
         .collect();
     finds(&config, 0, &ghosts.iter().map(String::as_str).collect::<Vec<_>>());
+}
+
+/// Files with secrets that everybody may read; those of the test directory are for their owner.
+#[test]
+fn secrets_that_everybody_may_read() {
+    let slapd = slapd(&["--tls"], "");
+    let site = Site::new();
+    let ca = format!("ca_file = \"{}\"", slapd.path("tls/ca.pem").display());
+    let password = site.files.write("open.password", "milter\n");
+    let key = site.files.write("open.key", std::fs::read(slapd.path("tls/client.key")).unwrap());
+    let with = |mode| {
+        for file in [&password, &key] {
+            std::fs::set_permissions(file, PermissionsExt::from_mode(mode)).unwrap();
+        }
+    };
+    let lines = format!(
+        "{ca}\nbind_password_file = \"{}\"\nclient_key_file = \"{}\"\nclient_cert_file = \"{}\"",
+        password.display(),
+        key.display(),
+        slapd.path("tls/client.pem").display()
+    );
+    let config = site.with_slapd(&slapd, &slapd.uri("ldaps"), &lines, "");
+    let told = |mode: u32| {
+        with(mode);
+        let (_, found) = found(&config);
+        let of = found.into_iter().filter(|(_, about, _)| about == "secrets");
+        of.map(|(level, _, text)| format!("{level} {text}")).collect::<Vec<_>>()
+    };
+    for mode in [0o644, 0o602, 0o601] {
+        let told = told(mode);
+        for key in ["bind_password_file", "client_key_file"] {
+            let expected = format!("warning directory.{key}: everybody on this machine may use ");
+            assert!(told.iter().any(|line| line.starts_with(&expected)), "{mode:o}: {told:?}");
+        }
+    }
+    for mode in [0o600, 0o640, 0o400] {
+        let told = told(mode);
+        assert!(told.len() == 2 && told.iter().all(|line| line.starts_with("ok ")), "{mode:o}: {told:?}");
+    }
 }
 
 #[test]

@@ -22,6 +22,7 @@ mod progress;
 mod relay;
 mod report;
 mod schema;
+mod secrets;
 mod server;
 mod watch;
 
@@ -64,6 +65,7 @@ async fn check_directory(config: &Config, report: &mut Report) {
     match &config.directory.source {
         Source::File(file) => check_file(file, config, report),
         Source::Servers(servers) => {
+            secrets::check(servers, report);
             for server in servers {
                 check_server(server, config, report).await;
             }
