@@ -162,6 +162,44 @@ submission inet n - y - - smtpd
     finds(told, 2, &expected);
 }
 
+/// The fence of contrib/dovecot, before and behind what a service has of its own.
+#[test]
+fn the_fence_around_copies() {
+    let master = readme("on the service where people log in (`master.cf`):");
+    let fence = project("contrib/dovecot/sent-copy.regexp");
+    let main = format!(
+        "{}sent_copy_fence = check_recipient_access regexp:{}\nsmtpd_recipient_restrictions = $sent_copy_fence\n\
+         mydestination = example.org, localhost\n",
+        readme("and in `main.cf`:"),
+        fence.display()
+    );
+    let copies = |files: &TempDir, form: &str| {
+        let text = std::fs::read_to_string(files.path("milter.toml")).unwrap();
+        files.write("copies.toml", format!("{text}[sent_copy]\naddress = \"{{local}}+{form}@{{domain}}\"\n"))
+    };
+    let site = Site::new(&main, &master);
+    let config = copies(&site.files, "Sent");
+    finds(
+        check(&config, &site.directory(), None),
+        0,
+        &["ok       postfix: nobody else can send to the addresses of copies"],
+    );
+    let config = copies(&site.files, "Copy");
+    let hole = "anybody can write to the addresses of copies: regexp:";
+    let open = [
+        format!(
+            "warning  postfix: smtp/inet: {hole}{} does not refuse anna+Copy@example.org",
+            fence.display()
+        ),
+        format!("warning  postfix: submission/inet: {hole}{} does not refuse anna+Copy@", fence.display()),
+    ];
+    finds(check(&config, &site.directory(), None), 0, &[&open[0], &open[1]]);
+    let own = "  -o smtpd_recipient_restrictions=permit_sasl_authenticated,reject\n";
+    let site = Site::new(&main, &format!("{master}{own}"));
+    let begins = "warning  postfix: submission/inet: anybody can write to the addresses of copies: smtpd_recipient_restrictions begins with permit_sasl_authenticated";
+    finds(check(&copies(&site.files, "Sent"), &site.directory(), None), 0, &[begins]);
+}
+
 #[test]
 fn debian_as_it_comes() {
     let site = Site::new("", "");

@@ -130,15 +130,24 @@ fn default_action(service: &Service, milter: &Milter) -> Option<Found> {
     })
 }
 
-/// milter8.c: a milter that speaks a later version than this counts as one that is away.
+/// From version 6 on we ask for the login by name; before, it comes only if it is in Postfix's own list.
 fn protocol(service: &Service, milter: &Milter) -> Option<Found> {
     let version = milter.setting("protocol", service);
-    let number = version.split([' ', ',']).find_map(|word| word.parse::<u32>().ok());
-    (number != Some(6)).then(|| {
-        let text =
-            format!("milter_protocol = {version}: this program speaks version 6, and Postfix gives it up");
-        Found::error(text, milter.line("protocol", "6", service))
-    })
+    if version.split([' ', ',']).any(|word| word == "6") {
+        return None;
+    }
+    let line = milter.line("protocol", "6", service);
+    if !service.values.get("milter_mail_macros").contains("auth_authen") {
+        let text = format!(
+            "milter_protocol = {version}, and milter_mail_macros does not have {{auth_authen}}: this program hears of no \
+             login, and all mail passes as mail without one"
+        );
+        return Some(Found::error(text, line));
+    }
+    let text = format!(
+        "milter_protocol = {version}: this program is made for version 6; what Postfix does not take before is deferred"
+    );
+    Some(Found::warning(text, line))
 }
 
 /// Only the end of the header and of the message wait for the directory; commands (`milter_command_timeout`) never do.

@@ -46,6 +46,7 @@ smtpd_sasl_authenticated_header = no
 smtpd_milters =
 milter_default_action = tempfail
 milter_protocol = 6
+milter_mail_macros = i {auth_type} {auth_authen}
 milter_content_timeout = 300s
 local_header_rewrite_clients = permit_inet_interfaces
 smtpd_relay_restrictions = permit_mynetworks, permit_sasl_authenticated, defer_unauth_destination
@@ -283,8 +284,14 @@ const SETTINGS: &[(&str, &str, &str)] = &[
     (
         "milter_protocol = 4",
         "",
-        "error    postfix: submission/inet: milter_protocol = 4: this program speaks",
+        "warning  postfix: submission/inet: milter_protocol = 4: this program is made for",
     ),
+    (
+        "milter_protocol = 4\nmilter_mail_macros = i",
+        "",
+        "error    postfix: submission/inet: milter_protocol = 4, and milter_mail_macros does not have {auth_authen}",
+    ),
+    ("milter_mail_macros = i", "", ""),
     ("milter_protocol = 6, no_header_reply", "", ""),
     // Who passes without a login of their own.
     (
