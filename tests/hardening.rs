@@ -3,7 +3,9 @@
 
 #![allow(
     clippy::expect_used,
+    clippy::indexing_slicing,
     clippy::panic,
+    clippy::string_slice,
     clippy::unwrap_used,
     reason = "a test that panics has failed; clippy.toml excepts the test functions, not what they call"
 )]
