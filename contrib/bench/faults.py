@@ -202,8 +202,7 @@ def judge(scene, result):
     result.faults += [f"{name.replace('_', ' ')}: {number}" for name, number in wrong.items() if number]
     if result.faults and not row.control:
         result.faults += counts.complaints[:5]
-    late = [(message, message.deferred) for message in scene.clients.messages
-            if message.deferred and message.deferred.begun >= scene.since]
+    late = [(message, attempt) for message in scene.clients.messages if (attempt := message.told_later(scene.since))]
     if row.quiet:
         result.faults += [f"deferred: {attempt.mark}: {attempt.reply}" for _, attempt in late[:3]]
     if row.holds:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 RECIPIENT = "you@example.net"
 REPLY = 120  # s that a reply may take: a client waits longer than Postfix waits for anything
+KEPT = 5  # messages in a session that is kept
 GREETING = 10  # s: a server that nobody hears from is tried again
 PAUSE = 0.05  # s between two messages of a client: the fault is what counts, not the load
 PEOPLE = 2000  # who have not sent before
@@ -146,6 +147,10 @@ class Message:
         """The first try that was."""
         return next((attempt for attempt in self.attempts if attempt.code[:1] not in ("2", "5")), None)
 
+    def told_later(self, since):
+        """The first try since then that was told to come again."""
+        return next((attempt for attempt in self.attempts if attempt.begun >= since and attempt.code[:1] == "4"), None)
+
     def attempt(self):
         attempt = Attempt(f"{self.row}.{self.name.replace(' ', '-')}.{self.number}.{len(self.attempts)}", time.time())
         self.attempts.append(attempt)
@@ -156,7 +161,7 @@ class Session:
     """An SMTP session. A reply that is not as hoped for is given back, not raised."""
 
     def __init__(self, port, login, source):
-        self.slowest = 0.0
+        self.slowest, self.sent = 0.0, 0
         self.socket = socket.create_connection(("127.0.0.1", port), timeout=GREETING, source_address=(source, 0))
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.replies = self.socket.makefile("rb")
@@ -196,6 +201,7 @@ class Session:
 
     def send(self, message, attempt, between):
         """The reply to the first step that is not as hoped for, or the last one. `between` hears of every step."""
+        self.sent += 1
         if self.refused:
             return self.refused
         for step, line in (("MAIL", f"MAIL FROM:<{message.envelope}>"), ("RCPT", f"RCPT TO:<{RECIPIENT}>"), ("DATA", "DATA")):
@@ -261,9 +267,10 @@ class Clients:
                 if not message.settled:
                     message.due = time.time() + AGAIN
                     waiting.append(message)
+            if self.halted.is_set():
+                close(sessions)
             self.stopped.wait(PAUSE)
-        for session in (sessions or {}).values():
-            session.close()
+        close(sessions)
 
     def next(self, waiting, names):
         if waiting and waiting[0].due <= time.time():
@@ -294,8 +301,8 @@ class Clients:
         attempt.ended = time.time()
         if session:
             self.slowest = max(self.slowest, session.slowest)
-            # Sessions of those who write once would pile up.
-            if sessions is not None and attempt.code[:1] in ("2", "5") and message.kind.known:
+            # Sessions of those who write once would pile up. One that lasts keeps an smtpd from before a reload.
+            if sessions is not None and attempt.code[:1] in ("2", "5") and message.kind.known and session.sent < KEPT:
                 sessions[key] = session
             else:
                 session.close()
@@ -310,6 +317,12 @@ class Clients:
         with self.lock:
             messages = [message for message in self.messages if not names or message.name in names]
         return [(message, attempt) for message in messages for attempt in list(message.attempts) if attempt.ended]
+
+
+def close(sessions):
+    """Those that are kept, if any."""
+    while sessions:
+        sessions.popitem()[1].close()
 
 
 # --------------------------------------------------------------------------------------------------------- counts
