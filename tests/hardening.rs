@@ -1,5 +1,5 @@
 //! The unit of `contrib/systemd`: that systemd understands it, how little it leaves to the program, and that the program
-//! lives with that.
+//! lives with that. And the limits that `contrib/SECURITY.md` tells of.
 
 #![allow(
     clippy::expect_used,
@@ -197,4 +197,28 @@ fn confinement_confines() {
     let mut milter = confined(Setup::inet(free_port(), "company.ldif"), &less).launch();
     assert!(!milter.wait_for_end().success());
     assert!(milter.log().contains("not permitted"), "{}", milter.log());
+}
+
+#[test]
+fn limits_stand_where_they_are_said_to_stand() {
+    let page = std::fs::read_to_string(project("contrib/SECURITY.md")).unwrap();
+    let (_, limits) = page.split_once("## Limits").unwrap();
+    let (table, _) = limits.split_once("\n## ").unwrap();
+    let mut found = 0;
+    for line in table.lines() {
+        let mut names = Vec::new();
+        for code in line.split('`').skip(1).step_by(2) {
+            if code.starts_with("src/") {
+                let source = std::fs::read_to_string(project(code)).unwrap();
+                for name in names.drain(..) {
+                    assert!(source.contains(&format!("const {name}: ")), "{name} in {code}");
+                    found += 1;
+                }
+            } else if code.starts_with("MAX_") {
+                names.push(code);
+            }
+        }
+        assert!(names.is_empty(), "{names:?} stand nowhere: {line}");
+    }
+    assert!(found > 10, "{found}");
 }
