@@ -4,6 +4,7 @@
 use std::io::{BufRead, BufReader, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::sync::{Arc, Condvar, Mutex};
+use std::time::Duration;
 
 use super::message::Delivery;
 use super::wait::PATIENCE;
@@ -54,6 +55,23 @@ impl Sink {
         let (deliveries, waited) = self.kept.more.wait_timeout_while(deliveries, PATIENCE, missing).unwrap();
         assert!(!waited.timed_out(), "nothing came for {recipient} within {} s", PATIENCE.as_secs());
         select(&deliveries, recipient).remove(0)
+    }
+
+    /// Waits at most so long for what comes for `recipient`, and keeps it no longer.
+    pub(crate) fn take(&self, recipient: &str, patience: Duration) -> Option<Delivery> {
+        let path = format!("<{recipient}>");
+        let place = |deliveries: &[Delivery]| {
+            deliveries.iter().position(|delivery| delivery.recipients.iter().any(|to| to.starts_with(&path)))
+        };
+        let deliveries = self.kept.deliveries.lock().unwrap();
+        let missing = |deliveries: &mut Vec<Delivery>| place(deliveries).is_none();
+        let (mut deliveries, _) = self.kept.more.wait_timeout_while(deliveries, patience, missing).unwrap();
+        place(&deliveries).map(|place| deliveries.remove(place))
+    }
+
+    /// How many deliveries it keeps.
+    pub(crate) fn count(&self) -> usize {
+        self.kept.deliveries.lock().unwrap().len()
     }
 }
 

@@ -116,8 +116,13 @@ impl Slapd {
 
     /// Sends slapd a signal: `SIGSTOP` makes it hang, `SIGCONT` go on.
     pub(crate) fn signal(&self, signal: Signal) {
-        let pid = std::fs::read_to_string(self.path("slapd.pid")).unwrap();
-        kill(Pid::from_raw(pid.trim().parse().unwrap()), signal).unwrap();
+        let pid = self.pid().expect("slapd runs");
+        kill(Pid::from_raw(i32::try_from(pid).unwrap()), signal).unwrap();
+    }
+
+    /// Its process, if it runs or was killed.
+    pub(crate) fn pid(&self) -> Option<u32> {
+        std::fs::read_to_string(self.path("slapd.pid")).ok()?.trim().parse().ok()
     }
 
     /// What slapd logged. A question is in it before its answer is sent.
