@@ -6,6 +6,7 @@
     clippy::indexing_slicing,
     clippy::panic,
     clippy::string_slice,
+    clippy::too_many_lines,
     clippy::unwrap_used,
     reason = "a test that panics has failed; clippy.toml excepts the test functions, not what they call"
 )]
@@ -339,19 +340,25 @@ fn refuses_with(words: &str) -> u16 {
 /// The directory's words: in the line about the directory, and in that about the message that is deferred.
 #[test]
 fn what_a_server_says_is_one_line() {
-    for payload in payloads().iter().map(|payload| format!("{payload}\0")) {
-        let files = TempDir::new();
-        let source = format!(
-            "directory.urls = [\"ldap://127.0.0.1:{}\"]\ndirectory.base_dn = \"{SUFFIX}\"\n",
-            refuses_with(&payload)
-        );
-        let milter = Setup::unix(&files.path("milter.sock"), "company.ldif").source(&source).start();
-        Hostile::new().send(&milter);
-        let line = milter.wait_for_log("verdict=\"defer\"");
-        assert!(fields_of(&line)["reason"].contains("invalidCredentials (49)"), "{line}");
-        milter.wait_for_log("the directory is not available; trying again");
-        lines(&milter.log());
-    }
+    std::thread::scope(|scope| {
+        for payload in payloads() {
+            scope.spawn(move || check_words(&format!("{payload}\0")));
+        }
+    });
+}
+
+fn check_words(words: &str) {
+    let files = TempDir::new();
+    let source = format!(
+        "directory.urls = [\"ldap://127.0.0.1:{}\"]\ndirectory.base_dn = \"{SUFFIX}\"\n",
+        refuses_with(words)
+    );
+    let milter = Setup::unix(&files.path("milter.sock"), "company.ldif").source(&source).start();
+    Hostile::new().send(&milter);
+    let line = milter.wait_for_log("verdict=\"defer\"");
+    assert!(fields_of(&line)["reason"].contains("invalidCredentials (49)"), "{line}");
+    milter.wait_for_log("the directory is not available; trying again");
+    lines(&milter.log());
 }
 
 /// A configuration with mistakes, at a reload: a line for each.
