@@ -201,25 +201,22 @@ impl History {
 
     /// What it is to answer from a state that had ended by then; none if that may not be.
     fn lateness(&self, ended: Instant, asked: Instant, answered: Instant) -> Option<Finding> {
-        let late = asked - ended;
+        let (late, delay) = (asked - ended, self.delay(ended, answered));
+        if self.is_untold(ended + TELLING + delay, ended, (asked, answered)) {
+            return Some(Finding::Stale);
+        }
         if late <= TELLING {
             return Some(Finding::Late(late));
         }
-        let delay = self.delay(ended, answered);
-        let untold = |outage: &&Outage| {
-            outage.begun <= ended + TELLING + delay && outage.back.is_none_or(|back| back >= ended)
-        };
-        let outages = self.outages.read().unwrap();
-        if outages
-            .iter()
-            .rev()
-            .take(3)
-            .find(untold)
-            .is_some_and(|outage| outage.back.is_none_or(|back| asked <= back))
-        {
-            return Some(Finding::Stale);
-        }
         (late <= TELLING + delay).then_some(Finding::Starved)
+    }
+
+    /// Whether slapd or the watch went before what ended had to be told, and the watch was not back when it was asked.
+    fn is_untold(&self, due: Instant, ended: Instant, (asked, answered): (Instant, Instant)) -> bool {
+        let untold = |outage: &Outage| {
+            outage.begun <= due.min(answered) && outage.back.is_none_or(|back| back >= ended && back >= asked)
+        };
+        self.outages.read().unwrap().iter().rev().take(3).any(untold)
     }
 }
 
@@ -309,6 +306,8 @@ mod tests {
         let zero = Instant::now();
         let at = |ms: u64| zero + Duration::from_millis(ms);
         for (begun, back, asked, finding) in [
+            (9_000, Some(10_500), 10_400, "Stale"),
+            (11_000, None, 10_400, "Late"),
             // It went before it had to be told; nobody can have heard of it until the watch is back.
             (11_000, None, 20_000, "Stale"),
             (11_051, None, 20_000, "Wrong"),

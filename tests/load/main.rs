@@ -65,7 +65,7 @@ fn plan() -> Plan {
         down: Duration::from_secs(3),
         sample: Duration::from_secs(10),
         line: Duration::from_secs(60),
-        until: Until::Restarted(0),
+        until: Until::Restarted(1),
         knobs: "",
     }
 }

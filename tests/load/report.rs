@@ -18,8 +18,9 @@ const GROWTH: f64 = 1.05;
 const RESIDENT: f64 = 2048.0;
 const FEW: f64 = 4.0;
 
-/// Connections to slapd: one for searches, and one for the watch. Those that end may be there beside the next.
-const CONNECTIONS: u64 = 4;
+/// Connections to slapd: one for searches, and one for the watch. Those that end may be there beside the next, and beside
+/// attempts at these.
+const CONNECTIONS: u64 = 6;
 
 /// One line of the series.
 pub(crate) fn line(
@@ -56,9 +57,11 @@ pub(crate) fn line(
 }
 
 impl Outcome {
-    /// How many verdicts are wrong.
+    /// How many verdicts are wrong, which is also printed.
     pub(crate) fn wrong(&self) -> u64 {
-        self.tally.wrong.load(Relaxed)
+        let (knobs, wrong) = (self.plan.knobs, self.tally.wrong.load(Relaxed));
+        println!("With {knobs:?} {wrong} verdicts are wrong.");
+        wrong
     }
 
     /// What must not be.
@@ -177,7 +180,7 @@ impl Outcome {
             ("refused", &tally.refused),
             ("right: so says a state that held while it was asked for", &tally.right),
             ("of a state that ended at most 1 s before, while changes are told", &tally.late),
-            ("of a state from before slapd went, until changes are told again", &tally.stale),
+            ("of one that ended before or since slapd went, until they are told again", &tally.stale),
             ("of two such states: of the writer and of the author", &tally.mixed),
             ("late, as the machine was", &tally.starved),
             ("451 while slapd is away", &tally.deferred),
@@ -187,7 +190,7 @@ impl Outcome {
             ("lost", &tally.lost),
             ("conversations that went wrong", &tally.odd),
         ] {
-            println!("  {name:<66}{:>12}", count.load(Relaxed));
+            println!("  {name:<72}{:>9}", count.load(Relaxed));
         }
         let oldest = tally.latest();
         println!("  The oldest state that counted while changes are told had ended {oldest:.1} ms before.");
