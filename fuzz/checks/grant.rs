@@ -122,8 +122,9 @@ fn check_deputy(value: &str, deputy: &Deputy) {
 fn check_member(value: &str) {
     for attribute in ["member", "uniqueMember", "memberUid"] {
         match Member::of(attribute).name(value) {
+            // A space that is escaped is a part of the name.
             Ok(MemberName::Dn(dn)) => {
-                assert_eq!((dn.as_str(), attribute == "memberUid"), (value.trim(), false))
+                assert_eq!((dn.as_str().trim_end(), attribute == "memberUid"), (value.trim(), false));
             }
             Ok(MemberName::Login(login)) => assert_eq!((login.as_str(), attribute), (value, "memberUid")),
             Err(_) => assert_ne!(attribute, "memberUid"),
