@@ -85,7 +85,7 @@ impl<'a> Reader<'a> {
             match self.word() {
                 word if !is_oid(word) => return Err(self.error(Problem::Rule)),
                 word if word.eq_ignore_ascii_case("dn") && !dn && rule.is_none() => dn = true,
-                word if rule.is_none() => rule = Some(word.to_owned()),
+                word if rule.is_none() => rule = Some(rule_name(word)),
                 _ => return Err(self.error(Problem::Rule)),
             }
         }
@@ -181,6 +181,12 @@ fn is_oid(text: &str) -> bool {
 
 fn is_keychar(octet: u8) -> bool {
     octet.is_ascii_alphanumeric() || octet == b'-'
+}
+
+/// The name of a matching rule, in which case means nothing (RFC 4512 section 1.4). The library that sends filters takes
+/// the head of names such as `dnSubtreeMatch` for the mark `:dn` and reads no filter then; not so in capitals.
+fn rule_name(word: &str) -> String {
+    word.strip_prefix("dn").map_or_else(|| word.to_owned(), |rest| format!("DN{rest}"))
 }
 
 fn take_octet(chars: &mut std::str::Chars<'_>) -> Option<u8> {

@@ -47,6 +47,7 @@ fn read() {
         ("(cn:dn:=anna)", extensible(Some("cn"), true, None, "anna")),
         ("(cn:2.5.13.5:=anna)", extensible(Some("cn"), false, Some("2.5.13.5"), "anna")),
         ("(cn:DN:caseExactMatch:=anna)", extensible(Some("cn"), true, Some("caseExactMatch"), "anna")),
+        ("(entryDN:dnSubtreeMatch:=o)", extensible(Some("entryDN"), false, Some("DNSubtreeMatch"), "o")),
         ("(:dn:2.5.13.5:=anna)", extensible(None, true, Some("2.5.13.5"), "anna")),
         ("(:2.5.13.5:=anna)", extensible(None, false, Some("2.5.13.5"), "anna")),
         ("(&)", Filter::and([])),

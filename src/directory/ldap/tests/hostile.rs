@@ -173,8 +173,15 @@ proptest! {
 #[tokio::test]
 async fn a_filter_from_the_configuration_is_sent() {
     let server = FakeServer::start();
-    for text in ["(&)", "(|)", "(a;lang-de;x-b=*)", "(!(cn=a*b*c))", "(:dn:2.5.13.5:=a\\00)", "(1.2.3:=\\ff)"]
-    {
+    for text in [
+        "(&)",
+        "(|)",
+        "(a;lang-de;x-b=*)",
+        "(!(cn=a*b*c))",
+        "(:dn:2.5.13.5:=a\\00)",
+        "(entryDN:dnSubtreeMatch:=ou=x)",
+        "(1.2.3:=\\ff)",
+    ] {
         let schema = Schema { person: Filter::parse(text).unwrap(), ..schema() };
         let answer = with_schema(&server, schema).by_login("anna", None).await;
         // ldap3_proto, with which the server reads, does not know values that are not UTF-8: it hangs up.
@@ -185,7 +192,7 @@ async fn a_filter_from_the_configuration_is_sent() {
         }
     }
     let searches: Vec<_> = server.searches().into_iter().map(LdapOp::SearchRequest).collect();
-    assert_eq!(searches.len(), 5);
+    assert_eq!(searches.len(), 6);
 }
 
 // ----------------------------------------------------------------------------------------------------------- logs
