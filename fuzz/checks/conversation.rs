@@ -3,6 +3,10 @@
 //!
 //! What must hold: nobody is let through whom [`oracle`] refuses; what goes out has one Sender at most, and it is true;
 //! each packet gets the answers that [`protocol`] says, in bounded time; nothing panics, and nothing is left behind.
+//!
+//! A script is text, so that seeds can be read and dictionaries help: see [`script::Operation`].
+
+#![allow(clippy::wildcard_enum_match_arm, reason = "what is not named here is passed over")]
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -350,7 +354,6 @@ impl Client {
                 Due::Answer => self.hear(&packet, settings, moods, terminated, transport).await,
             }
         }
-        assert_eq!(self.listen(Duration::from_millis(1)).await, Heard::Nothing, "nobody asked");
         true
     }
 
@@ -382,11 +385,9 @@ impl Client {
         if asked.0 == b'O' {
             return self.negotiated(&answer, settings, transport);
         }
-        if terminated
-            && asked.0 == b'M'
-            && self.model.claim.as_ref().is_some_and(|claim| claim.login.is_some())
-        {
-            assert_eq!(&answer.1[..9], b"451 4.3.2", "no message may begin");
+        let has_login = self.model.claim.as_ref().is_some_and(|claim| claim.login.is_some());
+        if terminated && asked.0 == b'M' && has_login {
+            assert!(answer.1.starts_with(b"451 4.3.2"), "a message begins though the program is to end");
         }
         self.check_verdict(asked, &answer, &modifications, moods);
         self.model.answered(answer.0);
@@ -494,7 +495,7 @@ impl Client {
         }
     }
 
-    /// Hangs up, and waits until the milter does.
+    /// Hangs up, and waits until the milter does. What was not asked for comes to light here at the latest.
     async fn close(mut self) {
         let _ = self.stream.shutdown().await;
         self.is_closed().await;
