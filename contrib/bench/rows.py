@@ -153,7 +153,7 @@ def full(scene):
         filler.unlink()
 
 
-@row("slapd-full-killed", "the same, and slapd is killed: it does not start until there is room", outage, holds=True,
+@row("slapd-full-killed", "the same, and slapd is killed, until there is room", outage, holds=True,
      prepare="small disk", revoke="after")
 def full_and_killed(scene):
     for _ in full(scene):
@@ -249,7 +249,7 @@ def postfix_stopped(scene):
     scene.postfix.run("stop")
     scene.sees(f"master {pid} is gone", is_gone(pid))
     yield
-    scene.postfix.run("start")
+    scene.postfix.start_again()
 
 
 @contextlib.contextmanager
@@ -603,11 +603,11 @@ def log_reader(scene):
 def changed(name, value, usual):
     @contextlib.contextmanager
     def change(scene):
-        scene.postfix.run("conf", f"{name}={value}")
+        scene.postfix.change(f"{name}={value}")
         try:
             yield
         finally:
-            scene.postfix.run("conf", f"{name}={usual}")
+            scene.postfix.change(f"{name}={usual}")
     return change
 
 

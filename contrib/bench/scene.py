@@ -104,7 +104,7 @@ def run(command):
     done = subprocess.run([str(word) for word in command], start_new_session=True, stdin=subprocess.DEVNULL,
                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, timeout=120, check=False, text=True)
     if done.returncode:
-        raise Unseen(f"{' '.join(map(str, command))}: {done.stderr}")
+        raise Unseen(f"{' '.join(map(str, command))}: {done.stderr[:300]}")
 
 
 # -------------------------------------------------------------------------------------------------------- Postfix
@@ -139,8 +139,14 @@ class Postfix:
     def log(self):
         return (self.stage / "mail.log").read_text(errors="replace")
 
+    def change(self, setting):
+        try:
+            self.run("conf", setting)
+        except Unseen:
+            self.start_again()
+
     def start_again(self):
-        """After it was killed: its children end when they notice, and until then hold its ports."""
+        """After it was ended: its children end when they notice, and until then hold its ports."""
         def started():
             try:
                 self.run("start")
