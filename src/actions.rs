@@ -71,8 +71,18 @@ impl FieldBody {
 /// The length that a line should not exceed, in octets (RFC 5322 section 2.1.1).
 const LINE: usize = 78;
 
+/// What of a name is left out where it cannot be written so that every reader reads the address alike: behind encoded
+/// words it would count for those who decode first.
+const MARKS: [&[char]; 3] = [&[], &['"', '\\', '<', '>'], ALL_MARKS];
+const ALL_MARKS: &[char] = &['"', '\\', '<', '>', '(', ')', '[', ']'];
+
 /// A name as a phrase: quoted or encoded where it must be, folded to begin at this column of its line.
 fn phrase(name: &str, column: usize) -> Option<String> {
+    let phrases = MARKS.iter().filter_map(|marks| phrase_of(name.replace(*marks, "").trim(), column));
+    phrases.into_iter().find(|phrase| mailbox::read(format!("{phrase} (c) <x@x>, <y@y>").as_bytes()).is_ok())
+}
+
+fn phrase_of(name: &str, column: usize) -> Option<String> {
     let mut bytes = Vec::new();
     // The address itself is written by us: its form is what was compared.
     Writer::new_address(Some(name), "x@x").write_header(&mut bytes, column);
@@ -81,6 +91,12 @@ fn phrase(name: &str, column: usize) -> Option<String> {
     let phrase = phrase.trim_end();
     // A fold inside a quoted string is legal, and ends it for some readers: rather a line over 78 octets.
     Some(if phrase.starts_with('"') { phrase.replace('\n', "") } else { phrase.to_owned() })
+}
+
+/// Whether a phrase, decoded, is a name as we write it.
+fn says(decoded: &str, name: &str) -> bool {
+    let words = |text: &str| text.replace(ALL_MARKS, "").split_whitespace().collect::<Vec<_>>().join(" ");
+    words(decoded) == words(name)
 }
 
 /// The body, if it is one.
@@ -156,6 +172,7 @@ mod tests {
             (Some("Anna Adams"), "anna@example.org", "\"Anna Adams\" <anna@example.org>"),
             (Some("Adams, Anna"), "anna@example.org", "\"Adams, Anna\" <anna@example.org>"),
             (Some("A \"B\" \\ C"), "anna@example.org", "\"A \\\"B\\\" \\\\ C\" <anna@example.org>"),
+            (Some("Ä\"na\""), "anna@example.org", "=?utf-8?B?w4RuYQ==?= <anna@example.org>"),
             (Some("Äna"), "\"a b\"@example.org", "=?utf-8?B?w4RuYQ==?= <\"a b\"@example.org>"),
         ] {
             assert_eq!(body(name, address), text);
@@ -225,14 +242,13 @@ mod tests {
     }
 
     fn reads_back(name: &str) {
-        if name.is_empty() || name.contains("=?") {
+        if name.is_empty() || name.replace(ALL_MARKS, "").contains("=?") {
             return;
         }
         let text = body(Some(name), "anna@example.org");
         assert!(is_one_field(&text), "{text:?}");
         let read = mailbox::read(text.as_bytes()).unwrap();
         assert_eq!(read[0].address.to_string(), "anna@example.org");
-        let words = |text: &str| text.split_whitespace().collect::<Vec<_>>().join(" ");
-        assert_eq!(words(&display::decode(&read[0].phrase)), words(name));
+        assert!(says(&display::decode(&read[0].phrase), name), "{text:?}");
     }
 }

@@ -101,6 +101,12 @@ pub enum FieldError {
     /// drop what a backslash quotes, or take what stands between its angle brackets.
     #[error("holds an address with special characters between quotation marks")]
     QuotedMark,
+    /// A backslash in a field whose quoted strings or comments hold what looks like an address or an encoded word. Some readers know no
+    /// backslash: for them it is the next character that ends the string, and the address is one.
+    #[error(
+        "holds a backslash, and an @ or an encoded word between quotation marks or in parentheses; leave out one of them"
+    )]
+    Backslash,
     /// Comments nested deeper than [`MAX_NESTING`].
     #[error("nests comments too deeply")]
     Nesting,
@@ -124,6 +130,9 @@ pub fn read(body: &[u8]) -> Result<Vec<Mailbox>, FieldError> {
     let tokens = Lexer { rest: &text }.tokens()?;
     if tokens.iter().all(Token::is_cfws) {
         return Err(FieldError::Empty);
+    }
+    if text.contains('\\') && tokens.iter().any(Token::hides_mark) {
+        return Err(FieldError::Backslash);
     }
     let mut mailboxes = Vec::new();
     for element in tokens.split(|token| *token == Token::Special(',')) {
@@ -174,6 +183,11 @@ impl Token<'_> {
     /// Comments and folding white space (RFC 5322 section 3.2.2).
     fn is_cfws(&self) -> bool {
         matches!(self, Self::Space | Self::Comment(_))
+    }
+
+    /// Whether it is one token here, and begins or ends an address for who takes it apart, or is decoded.
+    fn hides_mark(&self) -> bool {
+        matches!(self, Self::Quoted(_, text) | Self::Comment(text) if text.contains('@') || text.contains("=?"))
     }
 
     /// The text that a reader may decode.
@@ -484,13 +498,19 @@ mod tests {
             ("Anna\n \n <a@x.org>", Line),
             ("a@x.org\n ", Line),
             ("a\rb@x.org", Control),
+            ("\"\\\" <b@y.org> \\\"\" <a@x.org>", Backslash),
+            ("\"\\\"\" \"b@y.org\" <a@x.org>", Backslash),
+            ("a@x.org (\\), b@y.org)", Backslash),
             ("<\"a <b@y.org>\"@x.org>", QuotedMark),
             ("\"a,b\"@x.org", QuotedMark),
             ("\"a\\ b\"@x.org", QuotedMark),
             ("\"\\a\"@x.org", QuotedMark),
-            ("\"a\tb\"@x.org", QuotedMark),
             ("=?x?q?a=?utf-8?q?=22?= <a@x.org>", BrokenWord),
             ("=?utf-8?q?=22?= <a@x.org>", HiddenAddress),
+            ("\"b@y.org\" =?utf-8?q?=5B1=5D?= <a@x.org>", HiddenAddress),
+            ("=?x?q?=22?= =?utf-8?q?=22?= \"b@y.org\" <a@x.org>", HiddenAddress),
+            ("=?utf-8?b?PT91dGYtOD9xP2I9NDB5Lm9yZz89?= =?utf-8?q?=2C?= <a@x.org>", HiddenAddress),
+            ("\"=?utf-8?q?b=40y.org\\?=\" <a@x.org>", Backslash),
             ("(=?utf-8?q?=29?=) a@x.org", HiddenAddress),
             ("=?utf-8?q?=5C?= <a@x.org>", HiddenAddress),
             ("=?utf-8?q?b=40y.org=2C?= <a@x.org>", HiddenAddress),

@@ -13,10 +13,24 @@ use crate::display;
 /// common; so are brackets and smileys. An address is one only with an `@`.
 pub(super) fn hides_address(text: &str, mailboxes: &[Mailbox]) -> bool {
     let mut decoded = display::decodings(text).into_iter().filter(|decoded| *decoded != text);
-    decoded.any(|decoded| match (Lexer { rest: &decoded }).tokens() {
-        Ok(tokens) => names_another(&tokens, mailboxes),
-        Err(_) => may_name_another(text, &decoded, mailboxes),
+    decoded.any(|decoded| {
+        // What was encoded twice is decoded twice by some.
+        decoded.contains("=?")
+            || encloses(text, &decoded, mailboxes)
+            || match (Lexer { rest: &decoded }).tokens() {
+                Ok(tokens) => names_another(&tokens, mailboxes),
+                Err(_) => may_name_another(text, &decoded, mailboxes),
+            }
     })
+}
+
+/// Whether encoded words bring in what encloses, and there is something to enclose or to set free. A program that decodes
+/// only some words, because it does not know the charset of the others, finds the pairs elsewhere than we do.
+fn encloses(text: &str, decoded: &str, mailboxes: &[Mailbox]) -> bool {
+    let count = |text: &str, marks: &[char]| text.matches(marks).count();
+    let brings = |marks: &[char]| count(text, marks) != count(decoded, marks);
+    let more_at_signs = count(decoded, &['@']) != mailboxes.len();
+    brings(&['"', '\\']) && (more_at_signs || mailboxes.len() > 1) || brings(&['[', ']']) && more_at_signs
 }
 
 fn names_another(tokens: &[Token<'_>], mailboxes: &[Mailbox]) -> bool {

@@ -146,14 +146,6 @@ mod tests {
                 "info@example.org",
                 "anna on behalf of B\u{f6}ss",
             ),
-            (
-                |boss| {
-                    boss.name = None;
-                    boss.mail = vec![address("\"b@d\"@example.org")];
-                },
-                "\"b@d\"@example.org",
-                "keep",
-            ),
         ] {
             assert_eq!(names(&boss(change), from), expected, "{from}");
         }

@@ -369,10 +369,10 @@ fn display_text() {
             ("From: \"nobody@example.net\" <anna@example.org>", "Shown(\"nobody@example.net\")"),
             ("From: \"a..b@example.org\" <anna@example.org>", "Shown(\"a..b@example.org\")"),
             ("From: anna@example.org (none@example.org)", "Shown(\"none@example.org\")"),
-            ("From: =?utf-8?q?none=40example.org?= <anna@example.org>", "Shown(\"none@example.org\")"),
+            ("From: =?utf-8?q?none=40example.org?= <anna@example.org>", "From(Malformed(HiddenAddress))"),
             ("From: none\"@example.org\" <anna@example.org>", "Shown(\"none@example.org\")"),
-            ("From: \"none\\\"@example.org\" <anna@example.org>", "Shown(\"@example.org\")"),
-            ("From: =?utf-8?q?none=00=40example.org?= <anna@example.org>", "Shown(\"none@example.org\")"),
+            ("From: \"none\\\"@example.org\" <anna@example.org>", "From(Malformed(Backslash))"),
+            ("From: =?utf-8?q?none=00=40example.org?= <anna@example.org>", "From(Malformed(HiddenAddress))"),
             ("From: \"a\u{202e}b\" <anna@example.org>", "Misdirecting"),
             ("From: =?utf-8?B?YeKArmI=?= <anna@example.org>", "Misdirecting"),
             (
