@@ -116,7 +116,7 @@ fn judged(values: &[Value], programs: &[Vec<String>]) -> Tally {
     for ((body, authors), readings) in accepted.iter().zip(others::read(&bodies, programs)) {
         for (reader, reading) in readings {
             let judgement = reading.as_ref().map(|shown| judge::judge(&reader, body, authors, shown));
-            tally.count(&reader, body, reading.unwrap_or_default(), judgement);
+            tally.count(&reader, body, reading.as_deref().unwrap_or_default(), judgement.as_ref());
         }
     }
     tally

@@ -7,7 +7,7 @@ use delegation_milter::mailbox::FieldError;
 
 use unicode_normalization::UnicodeNormalization;
 
-use super::grammar::Derived;
+use super::grammar::{self, Derived};
 
 /// What a reader shows in place of what we read.
 pub(crate) struct Difference<'a> {
@@ -39,8 +39,14 @@ pub(crate) struct Exception {
 pub(crate) const EXCEPTIONS: [Exception; 5] = [
     Exception {
         name: "fewer",
-        why: "Python's strict getaddresses leaves out what it cannot read: whom it shows are authors.",
-        applies: |difference| difference.is_read_by("compat32 strict") && difference.shown.is_none(),
+        why: "Python's strict getaddresses leaves out what it cannot read, Email::Address::XS a phrase that begins with a \
+              dot, which no grammar has: whom they show are authors.",
+        applies: |difference| {
+            let beyond_grammar = || grammar::mailbox_list(difference.body, false).is_none();
+            let known = difference.is_read_by("compat32 strict")
+                || (difference.is_read_by("Email::Address::XS") && beyond_grammar());
+            known && difference.shown.is_none()
+        },
     },
     Exception {
         name: "literal",
@@ -163,29 +169,15 @@ pub(crate) fn refused(error: FieldError, body: &str, derived: &Derived) -> Optio
             "marks or backslashes in a quoted local part",
             body.contains('"') && !locals.iter().all(|local| is_plain(local)) || body.contains('\\'),
         ),
+        FieldError::Backslash => (
+            "a backslash, and what looks like an address",
+            body.contains('\\')
+                && (body.contains("=?") || body.matches(['@', '<', '>']).count() > derived.mailboxes.len()),
+        ),
         FieldError::HiddenAddress => ("an address hidden in an encoded word", brings_specials(body)),
-        FieldError::BrokenWord => ("an incomplete encoded word", body.contains("=?")),
-        FieldError::Address(AddressError::EncodedWord) => {
-            ("=? in an address", locals.iter().chain(&domains).any(|part| part.contains("=?")))
-        }
-        FieldError::Address(AddressError::NoLocalPart) => ("an empty local part", locals.contains(&"")),
-        FieldError::Address(AddressError::LocalPart) => (
-            "white space in a local part: at its edge, doubled, or not ASCII",
-            locals.iter().any(|local| has_lost_space(local)),
-        ),
-        FieldError::Address(AddressError::Control) => (
-            "a bidi or control character in an address",
-            locals
-                .iter()
-                .chain(&domains)
-                .any(|part| part.contains(is_bidi) || part.contains(char::is_control)),
-        ),
-        FieldError::Address(AddressError::Domain) => {
-            ("a domain that names no host", !domains.iter().all(|domain| is_host(domain)))
-        }
-        FieldError::Address(AddressError::TooLong) => ("an address longer than 320 octets", body.len() > 320),
-        FieldError::Address(AddressError::NoDomain)
-        | FieldError::NotUtf8
+        FieldError::BrokenWord => ("an incomplete encoded word", body.replace('\\', "").contains("=?")),
+        FieldError::Address(error) => return address_refused(error, body, &locals, &domains),
+        FieldError::NotUtf8
         | FieldError::Line
         | FieldError::Empty
         | FieldError::EmptyElement
@@ -193,6 +185,37 @@ pub(crate) fn refused(error: FieldError, body: &str, derived: &Derived) -> Optio
         | FieldError::Route
         | FieldError::Unpaired
         | FieldError::LeftOver => return None,
+    };
+    holds.then_some(reason)
+}
+
+fn address_refused(
+    error: AddressError,
+    body: &str,
+    locals: &[&str],
+    domains: &[&str],
+) -> Option<&'static str> {
+    let (reason, holds) = match error {
+        AddressError::EncodedWord => {
+            ("=? in an address", locals.iter().chain(domains).any(|part| part.contains("=?")))
+        }
+        AddressError::NoLocalPart => ("an empty local part", locals.contains(&"")),
+        AddressError::LocalPart => (
+            "white space in a local part: at its edge, doubled, or not ASCII",
+            locals.iter().any(|local| has_lost_space(local)),
+        ),
+        AddressError::Control => (
+            "a bidi or control character in an address",
+            locals
+                .iter()
+                .chain(domains)
+                .any(|part| part.contains(is_bidi) || part.contains(char::is_control)),
+        ),
+        AddressError::Domain => {
+            ("a domain that names no host", !domains.iter().all(|domain| is_host(domain)))
+        }
+        AddressError::TooLong => ("an address longer than 320 octets", body.len() > 320),
+        AddressError::NoDomain => return None,
     };
     holds.then_some(reason)
 }

@@ -16,5 +16,10 @@ while (my $line = <STDIN>) {
     $field =~ s/\r?\n(?=[ \t])//g;
     my @strict = grep { defined && length } map { $_->address } grep { $_->is_valid } Email::Address::XS->parse($field);
     my @lenient = grep { defined && length } map { $_->address } Mail::Address->parse($field);
-    print $json->encode({ 'Email::Address::XS' => \@strict, 'Mail::Address' => \@lenient }), "\n";
+    print $json->encode({ 'Email::Address::XS' => reading(@strict), 'Mail::Address' => reading(@lenient) }), "\n";
+}
+
+# Who shows nobody refuses.
+sub reading {
+    return @_ ? [@_] : undef;
 }

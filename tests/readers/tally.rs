@@ -36,8 +36,8 @@ impl Tally {
         &mut self,
         reader: &str,
         body: &str,
-        shown: Vec<String>,
-        judgement: Option<Judgement>,
+        shown: &[String],
+        judgement: Option<&Judgement>,
     ) {
         let counts = self.readers.entry(reader.to_owned()).or_default();
         counts.asked += 1;
@@ -45,7 +45,7 @@ impl Tally {
         match judgement {
             None => {}
             Some(Judgement::Same) => counts.same += 1,
-            Some(Judgement::Excepted(exception)) => counts.excepted[exception] += 1,
+            Some(Judgement::Excepted(exception)) => counts.excepted[*exception] += 1,
             Some(Judgement::Different) => {
                 counts.different += 1;
                 self.fail(reader, format!("{body:?} as {shown:?}"));

@@ -65,7 +65,6 @@ const NAMES: &[&str] = &["Anna", "Adams", "B.", "Bea", "boss", "Müller", "Ä.",
 
 /// What hides in display text: addresses, specials, and what looks like them.
 #[rustfmt::skip]
-#[rustfmt::skip]
 const TEXTS: &[&str] = &[
     "Anna",
     "Adams, Anna",
@@ -104,7 +103,6 @@ const TEXTS: &[&str] = &[
 
 /// What only an encoded word can hold.
 #[rustfmt::skip]
-#[rustfmt::skip]
 const HIDDEN: &[&str] = &[
     "\"", "\\", "(", ")", "\"boss@example.org\"", "\" <boss@example.org> \"", "boss@example.org <", "> <boss@example.org", "\r\n",
     "\r\nFrom: boss@example.org\r\n", "\0", "x\u{202e}y", "\u{2028}", "(\"", "\\\"", "boss@example.org (", ") boss@example.org", "ß\u{1f600}",
@@ -128,7 +126,6 @@ const DOMAINS: &[&str] = &[
 ];
 
 /// Domains of the grammar that name no host.
-#[rustfmt::skip]
 #[rustfmt::skip]
 const ODD_DOMAINS: &[&str] = &["a!b.example", "%", "[x y]", "[a@b]", "[<a>]", "exa\u{200b}mple.org", "ｅxample.org", "a/b", "x=y.example", "[]"];
 
@@ -377,7 +374,7 @@ pub(crate) fn encoded_word(random: &mut Rng, text: &str) -> String {
         match octet {
             b' ' => word.push('_'),
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'!' | b'*' | b'+' | b'-' | b'/' => {
-                word.push(char::from(octet))
+                word.push(char::from(octet));
             }
             _ => write!(word, "={octet:02X}").unwrap(),
         }
@@ -386,7 +383,6 @@ pub(crate) fn encoded_word(random: &mut Rng, text: &str) -> String {
 }
 
 /// What mutations put in: everything that some reader treats in a way of its own.
-#[rustfmt::skip]
 #[rustfmt::skip]
 const PIECES: &[&str] = &[
     "<", ">", ",", ";", ":", "@", "\"", "\\", "(", ")", "[", "]", ".", " ", "\t", "\n ", "=?", "?=", "=?utf-8?q?", "=40", "=3C", "'", "%", "!",
@@ -419,7 +415,7 @@ fn mutate(random: &mut Rng, value: &mut Vec<char>) {
         3 => {
             let span = span(random, value.len());
             let word = encoded_word(random, &value[span.clone()].iter().collect::<String>());
-            value.splice(span, word.chars());
+            drop(value.splice(span, word.chars()));
         }
         4 => {
             let spaces: Vec<usize> = (0..value.len()).filter(|at| value[*at] == ' ').collect();
