@@ -351,7 +351,9 @@ fn is_dot_atom(text: &str) -> bool {
 
 /// RFC 5322 section 3.2.3 `atext`, with RFC 6532 section 3.2.
 pub(crate) fn is_atext(c: char) -> bool {
-    c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c) || (!c.is_ascii() && !c.is_whitespace())
+    // For JavaScript the byte order mark is white space, which ends an address or is dropped from it.
+    let is_space = |c: char| c.is_whitespace() || c == '\u{feff}';
+    c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~".contains(c) || (!c.is_ascii() && !is_space(c))
 }
 
 /// Control characters and those that change the direction of text: no mailbox has one, and each misleads some reader.
@@ -426,6 +428,7 @@ mod tests {
             ("\"a\"b@example.org", LocalPart),
             ("\"a\".b@example.org", LocalPart),
             ("\"a@example.org", LocalPart),
+            ("a\u{feff}b@example.org", LocalPart),
             ("\"a \"@example.org", LocalPart),
             ("\" a\"@example.org", LocalPart),
             ("\"a  b\"@example.org", LocalPart),

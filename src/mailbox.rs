@@ -398,7 +398,7 @@ fn addr_spec(tokens: &[Token<'_>]) -> Result<Address, FieldError> {
         }
     }
     let address = Address::parse(&text)?;
-    let is_plain = |c| c == ' ' || is_word(c);
+    let is_plain = |c| matches!(c, ' ' | '.') || address::is_atext(c);
     let plain = address.local().chars().all(is_plain) && !text.contains('\\');
     if plain { Ok(address) } else { Err(FieldError::QuotedMark) }
 }
@@ -503,6 +503,7 @@ mod tests {
             ("a@x.org (\\), b@y.org)", Backslash),
             ("<\"a <b@y.org>\"@x.org>", QuotedMark),
             ("\"a,b\"@x.org", QuotedMark),
+            ("\"a\u{a0}b\"@x.org", QuotedMark),
             ("\"a\\ b\"@x.org", QuotedMark),
             ("\"\\a\"@x.org", QuotedMark),
             ("=?x?q?a=?utf-8?q?=22?= <a@x.org>", BrokenWord),

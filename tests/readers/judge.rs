@@ -222,13 +222,17 @@ fn address_refused(
 
 /// Atom characters, dots and spaces.
 fn is_plain(local: &str) -> bool {
-    local.chars().all(|c| c.is_ascii_alphanumeric() || "!#$%&'*+-/=?^_`{|}~. ".contains(c) || !c.is_ascii())
+    local.chars().all(|c| {
+        c.is_ascii_alphanumeric()
+            || "!#$%&'*+-/=?^_`{|}~. ".contains(c)
+            || (!c.is_ascii() && !c.is_whitespace() && c != '\u{feff}')
+    })
 }
 
 fn has_lost_space(local: &str) -> bool {
     local.trim() != local
         || local.contains("  ")
-        || local.contains(|c: char| !c.is_ascii() && c.is_whitespace())
+        || local.contains(|c: char| c == '\u{feff}' || !c.is_ascii() && c.is_whitespace())
 }
 
 fn is_bidi(c: char) -> bool {
