@@ -122,6 +122,9 @@ pub(crate) enum Due {
     End,
 }
 
+/// A name, of a field or a macro, and what it is.
+pub(crate) type Named = (Vec<u8>, Vec<u8>);
+
 /// A message as it is claimed to be.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Claim {
@@ -129,7 +132,7 @@ pub(crate) struct Claim {
     pub(crate) path: Vec<u8>,
     pub(crate) parameters: Vec<Vec<u8>>,
     pub(crate) recipients: Vec<Vec<u8>>,
-    pub(crate) fields: Vec<(Vec<u8>, Vec<u8>)>,
+    pub(crate) fields: Vec<Named>,
     pub(crate) body: usize,
     /// Of the site, when the message began.
     pub(crate) settings: Settings,
@@ -148,7 +151,7 @@ pub(crate) struct Model {
     pub(crate) negotiated: Option<(u32, Settings)>,
     /// What was offered.
     pub(crate) offered: (u32, u32),
-    macros: HashMap<u8, Vec<(Vec<u8>, Vec<u8>)>>,
+    macros: HashMap<u8, Vec<Named>>,
     pub(crate) claim: Option<Claim>,
 }
 
@@ -226,7 +229,7 @@ impl Model {
         let Some((stage, rest)) = data.split_first() else { return Due::End };
         let strings = strings(rest);
         if STAGES.contains(stage) && !strings.is_empty() {
-            let mut defined: Vec<(Vec<u8>, Vec<u8>)> = Vec::new();
+            let mut defined: Vec<Named> = Vec::new();
             for pair in strings.chunks_exact(2) {
                 if !defined.iter().any(|(name, _)| *name == pair[0]) {
                     defined.push((pair[0].clone(), pair[1].clone()));
@@ -239,16 +242,7 @@ impl Model {
 
     fn claimed(&mut self, target: State, data: &[u8], settings: Settings) -> Due {
         match target {
-            Opts => {
-                self.macros.clear();
-                let number =
-                    |at: usize| data.get(at..at + 4).map(|four| u32::from_be_bytes(four.try_into().unwrap()));
-                let (Some(version), Some(actions), Some(steps)) = (number(0), number(4), number(8)) else {
-                    return Due::End;
-                };
-                self.offered = (actions, steps);
-                if version < 2 { Due::End } else { Due::Answer }
-            }
+            Opts => self.negotiate(data),
             Conn => {
                 self.clear_macros_behind(b'C');
                 Due::Answer
@@ -267,17 +261,7 @@ impl Model {
                 }
                 self.unless(NOREPLY_RCPT)
             }
-            Header => {
-                let strings = strings(data);
-                let [name, body, ..] = &strings[..] else { return Due::End };
-                if name.is_empty() || data.last() != Some(&0) {
-                    return Due::End;
-                }
-                if let Some(claim) = &mut self.claim {
-                    claim.fields.push((name.clone(), body.clone()));
-                }
-                self.unless(NOREPLY_HEADER)
-            }
+            Header => self.header(data),
             Body | Eom => {
                 if let Some(claim) = &mut self.claim {
                     claim.body += data.len();
@@ -295,6 +279,29 @@ impl Model {
             }
             Quit | Init => Due::End,
         }
+    }
+
+    fn negotiate(&mut self, data: &[u8]) -> Due {
+        self.macros.clear();
+        let number =
+            |at: usize| data.get(at..at + 4).map(|four| u32::from_be_bytes(four.try_into().unwrap()));
+        let (Some(version), Some(actions), Some(steps)) = (number(0), number(4), number(8)) else {
+            return Due::End;
+        };
+        self.offered = (actions, steps);
+        if version < 2 { Due::End } else { Due::Answer }
+    }
+
+    fn header(&mut self, data: &[u8]) -> Due {
+        let strings = strings(data);
+        let [name, body, ..] = &strings[..] else { return Due::End };
+        if name.is_empty() || data.last() != Some(&0) {
+            return Due::End;
+        }
+        if let Some(claim) = &mut self.claim {
+            claim.fields.push((name.clone(), body.clone()));
+        }
+        self.unless(NOREPLY_HEADER)
     }
 
     fn mail(&mut self, data: &[u8], settings: Settings) -> Due {

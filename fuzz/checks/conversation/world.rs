@@ -19,7 +19,7 @@ use delegation_milter::directory::{Directory, Failure, Groups};
 use delegation_milter::dn::Dn;
 use delegation_milter::grant::{Entry, Mode, Right, Sid};
 use delegation_milter::listener::OneWrite;
-use delegation_milter::policy::{Choice, OnBehalfDisplay, Prefer, Return};
+use delegation_milter::policy::{Choice, OnBehalfDisplay, Prefer, Return, Rules};
 use delegation_milter::site::Site;
 use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -72,8 +72,29 @@ impl Settings {
 pub(crate) fn site(settings: Settings, moods: &Arc<Moods>) -> Site<Resolver<Fake>> {
     let mut config = BASE.clone();
     let has = |letter| settings.has(letter);
+    apply(settings, &mut config.rules);
+    config.mode = if has('o') { Mode::Observe } else { Mode::Enforce };
+    config.unauthenticated = if has('u') { Choice::Refuse } else { Choice::Accept };
+    if has('m') {
+        config.max_body = 64;
+    }
+    let lookup = LookupRules {
+        forms: Forms { realms: vec!["realm.example".to_owned()], addresses: config.rules.addresses.clone() },
+        group_depth: 16,
+        grants: config.rules.grants.clone(),
+    };
+    let mut site = Site::new(config, Resolver::new(Fake(Arc::clone(moods)), lookup), None);
+    if has('b') {
+        // Nobody listens there: no report is ever taken, and so no message may be dropped.
+        site.bounces = Some(Arc::new(Bounces::new(Relay::new("127.0.0.1", 1), None)));
+    }
+    site
+}
+
+/// Sets the rules that these settings change.
+fn apply(settings: Settings, rules: &mut Rules) {
+    let has = |letter| settings.has(letter);
     let choice = |letter| if has(letter) { Choice::Accept } else { Choice::Refuse };
-    let rules = &mut config.rules;
     rules.redirect = choice('r');
     rules.unknown_author = choice('U');
     rules.unknown_submitter = choice('S');
@@ -104,22 +125,6 @@ pub(crate) fn site(settings: Settings, moods: &Arc<Moods>) -> Site<Resolver<Fake
     }
     rules.scheduling.enabled = !has('s');
     rules.scheduling.check_own = has('w');
-    config.mode = if has('o') { Mode::Observe } else { Mode::Enforce };
-    config.unauthenticated = if has('u') { Choice::Refuse } else { Choice::Accept };
-    if has('m') {
-        config.max_body = 64;
-    }
-    let lookup = LookupRules {
-        forms: Forms { realms: vec!["realm.example".to_owned()], addresses: config.rules.addresses.clone() },
-        group_depth: 16,
-        grants: config.rules.grants.clone(),
-    };
-    let mut site = Site::new(config, Resolver::new(Fake(Arc::clone(moods)), lookup), None);
-    if has('b') {
-        // Nobody listens there: no report is ever taken, and so no message may be dropped.
-        site.bounces = Some(Arc::new(Bounces::new(Relay::new("127.0.0.1", 1), None)));
-    }
-    site
 }
 
 /// What the directory does at its next questions: `f` fails, `s` takes its time; everything else, and when nothing is
