@@ -28,6 +28,7 @@ pub struct Connection<L> {
     session: Session<L>,
     /// What the MTA agreed to.
     options: ProtoOpts,
+    actions: Actions,
 }
 
 /// What all connections share.
@@ -87,7 +88,8 @@ fn negotiate<L: Lookup + 'static>(
     let options = wanted & offered;
     context.requested_opts = options;
     // What is assigned is what is asked for: the field starts as everything that the MTA offers.
-    context.requested_actions = needed(&site) & actions;
+    let actions = needed(&site) & actions;
+    context.requested_actions = actions;
     // Asked for by name, they come whatever `milter_mail_macros` says. {mail_addr} is always defined, so the macros
     // of MAIL are never empty: an empty packet would leave the login of the message before in place.
     // The name of the server is for reports.
@@ -95,7 +97,7 @@ fn negotiate<L: Lookup + 'static>(
         if site.bounces.is_some() { c"{auth_authen} {mail_addr} j" } else { c"{auth_authen} {mail_addr}" };
     context.requested_macros.insert(MacroStage::Mail, macros.to_owned());
     let session = Session::new(shared.site.clone(), shared.transactions.clone(), steps);
-    context.data = Some(Connection { session, options });
+    context.data = Some(Connection { session, options, actions });
     Status::Continue
 }
 
@@ -173,11 +175,13 @@ fn body<L: Lookup + 'static>(context: &mut Context<Connection<L>>, chunk: &[u8])
 async fn end_of_message<L: Lookup + 'static>(context: &mut EomContext<Connection<L>>) -> Status {
     let queue_id = queue_id(&context.macros);
     let Some(connection) = &mut context.data else { return Status::Tempfail };
+    let agreed = connection.actions;
     let space = if connection.options.contains(ProtoOpts::LEADING_SPACE) { " " } else { "" };
     let end = AssertUnwindSafe(connection.session.end_of_message(&queue_id)).catch_unwind().await;
     let end = unless_panicked(end, &mut connection.session);
     let End { outcome, modifications, open: _open, room: _room } = end.unwrap_or_else(End::deferred);
-    let applied = AssertUnwindSafe(apply_all(&context.actions, &modifications, space)).catch_unwind().await;
+    let applied = apply_all(&context.actions, agreed, &modifications, space);
+    let applied = AssertUnwindSafe(applied).catch_unwind().await;
     let outcome = match applied {
         Ok(Ok(())) => outcome,
         Ok(Err(error)) => {
@@ -192,15 +196,35 @@ async fn end_of_message<L: Lookup + 'static>(context: &mut EomContext<Connection
     status(outcome, &mut context.reply)
 }
 
+/// Applies all modifications, or none where the MTA has not agreed to them all: it does not offer some, or the connection
+/// was opened before a reload.
 async fn apply_all(
     actions: &impl ContextActions,
+    agreed: Actions,
     modifications: &[Modification],
     space: &str,
 ) -> Result<(), ActionError> {
+    if !agreed.contains(taken(modifications)) {
+        return Err(ActionError::NotAvailable);
+    }
     for modification in modifications {
         apply(actions, modification, space).await?;
     }
     Ok(())
+}
+
+/// The actions that modifications take.
+fn taken(modifications: &[Modification]) -> Actions {
+    let action = |modification: &Modification| match modification {
+        Modification::DeleteSender(_) | Modification::ChangeSender(_) | Modification::ChangeFrom(_) => {
+            Actions::CHANGE_HEADER
+        }
+        Modification::AddSender(_) => Actions::ADD_HEADER,
+        Modification::ChangeEnvelope { .. } => Actions::CHANGE_SENDER,
+        Modification::ReplaceBody(_) => Actions::REPLACE_BODY,
+        Modification::AddRecipient { .. } => Actions::ADD_RCPT_EXT,
+    };
+    modifications.iter().map(action).collect()
 }
 
 /// Applies one modification: the only place that does. With the leading space negotiated, bodies are given with it.
@@ -312,6 +336,26 @@ mod tests {
         let envelope = Envelope::read([&b"<>"[..]].into_iter());
         assert_eq!(session.mail(Some("anna".into()), envelope), Outcome::Continue);
         session
+    }
+
+    /// Each is an action that indymilter refuses unless it was agreed to, and then only behind those before it.
+    #[test]
+    fn what_modifications_take() {
+        let text = || String::new();
+        for (modifications, expected) in [
+            (vec![], Actions::empty()),
+            (vec![Modification::DeleteSender(1)], Actions::CHANGE_HEADER),
+            (
+                vec![
+                    Modification::ChangeEnvelope { path: text(), parameters: text() },
+                    Modification::AddRecipient { path: text(), parameters: text() },
+                    Modification::ReplaceBody(vec![]),
+                ],
+                Actions::CHANGE_SENDER | Actions::ADD_RCPT_EXT | Actions::REPLACE_BODY,
+            ),
+        ] {
+            assert_eq!(taken(&modifications), expected, "{modifications:?}");
+        }
     }
 
     #[tokio::test]
