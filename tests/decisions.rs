@@ -286,7 +286,7 @@ fn policy_display_name_address() {
         anna | <anna@example.org> | From: "boss@example.org" <anna@example.org>                               | {}
         anna | <anna@example.org> | From: Boss boss@example.org via <anna@example.org>                        | 554 5.6.0 …
         anna | <anna@example.org> | From: anna@example.org (nobody@example.org)                               | {}
-        anna | <anna@example.org> | From: =?utf-8?B?Ym9zc0BleGFtcGxlLm9yZw==?= <anna@example.org>             | {}
+        anna | <anna@example.org> | From: =?utf-8?B?Ym9zc0BleGFtcGxlLm9yZw==?= <anna@example.org>             | 554 5.6.0 …
         anna | <anna@example.org> | From: "=?utf-8?B?Ym9zc0BleGFtcGxlLm9yZw==?=" <anna@example.org>           | {}
         anna | <anna@example.org> | From: "bo\xe2\x80\x8bss\xef\xbc\xa0example.org" <anna@example.org>        | {}
     "#;
