@@ -5,6 +5,7 @@
 //! authors.
 
 use super::{Lexer, Mailbox, Token, addr_spec, mailbox, trim};
+use crate::address::Address;
 use crate::display;
 
 /// Whether the field, decoded first, has other authors than the mailboxes that it really has.
@@ -29,16 +30,19 @@ pub(super) fn hides_address(text: &str, mailboxes: &[Mailbox]) -> bool {
 fn encloses(text: &str, decoded: &str, mailboxes: &[Mailbox]) -> bool {
     let count = |text: &str, marks: &[char]| text.matches(marks).count();
     let brings = |marks: &[char]| count(text, marks) != count(decoded, marks);
-    let more_at_signs = count(decoded, &['@']) != mailboxes.len();
-    brings(&['"', '\\']) && (more_at_signs || mailboxes.len() > 1) || brings(&['[', ']']) && more_at_signs
+    let more_at_signs = |text: &str| count(text, &['@']) != mailboxes.len();
+    brings(&['"', '\\']) && (more_at_signs(decoded) || mailboxes.len() > 1)
+        || brings(&['[', ']']) && more_at_signs(decoded)
+        || brings(&['(', ')']) && more_at_signs(text)
 }
 
+/// Whether the mailboxes of the list are others, fewer, more, or in another order: some show the first alone.
 fn names_another(tokens: &[Token<'_>], mailboxes: &[Mailbox]) -> bool {
     let elements = tokens.split(|token| matches!(token, Token::Special(',' | ';' | ':')));
-    elements.map(without_brackets).any(|element| match mailbox(&element) {
-        Ok(shown) => !mailboxes.iter().any(|mailbox| mailbox.address == shown.address),
-        Err(_) => element.iter().any(is_part_of_address) && !is_named_by_itself(&element, mailboxes),
-    })
+    let shown = elements.map(without_brackets).filter(|element| element.iter().any(is_part_of_address));
+    let shown = shown
+        .map(|element| mailbox(&element).ok().map(|own| own.address).or_else(|| named_by_itself(&element)));
+    !shown.eq(mailboxes.iter().map(|mailbox| Some(mailbox.address.clone())))
 }
 
 /// An element without what looks like a domain literal in its phrase: `[Ticket] Anna <anna@x.org>`.
@@ -62,9 +66,9 @@ fn may_name_another(text: &str, decoded: &str, mailboxes: &[Mailbox]) -> bool {
 }
 
 /// `anna@x.org <anna@x.org>`: programs that encode every name write it, and whatever a reader makes of it, it is anna's.
-fn is_named_by_itself(element: &[Token<'_>], mailboxes: &[Mailbox]) -> bool {
-    let open = element.iter().position(|token| *token == Token::Special('<')).unwrap_or(element.len());
-    let (name, angle) = element.split_at_checked(open).unwrap_or_default();
-    let (Ok(name), Ok(angle)) = (addr_spec(trim(name)), mailbox(angle)) else { return false };
-    name == angle.address && mailboxes.iter().any(|mailbox| mailbox.address == name)
+fn named_by_itself(element: &[Token<'_>]) -> Option<Address> {
+    let open = element.iter().position(|token| *token == Token::Special('<'))?;
+    let (name, angle) = element.split_at_checked(open)?;
+    let name = addr_spec(trim(name)).ok()?;
+    mailbox(angle).ok().map(|own| own.address).filter(|address| *address == name)
 }

@@ -175,7 +175,9 @@ pub(crate) fn refused(error: FieldError, body: &str, derived: &Derived) -> Optio
                 && (body.contains("=?") || body.matches(['@', '<', '>']).count() > derived.mailboxes.len()),
         ),
         FieldError::HiddenAddress => ("an address hidden in an encoded word", brings_specials(body)),
-        FieldError::BrokenWord => ("an incomplete encoded word", body.replace('\\', "").contains("=?")),
+        FieldError::BrokenWord => {
+            ("an incomplete encoded word", body.replace(['\\', '(', ')'], "").contains("=?"))
+        }
         FieldError::Address(error) => return address_refused(error, body, &locals, &domains),
         FieldError::NotUtf8
         | FieldError::Line
