@@ -45,6 +45,8 @@ pub(super) struct FakeServer {
     shared: Arc<Mutex<Shared>>,
     /// Ends all connections.
     hang_up: Arc<Notify>,
+    /// Ends the server.
+    leave: Arc<Notify>,
     task: Option<JoinHandle<()>>,
 }
 
@@ -61,8 +63,13 @@ impl FakeServer {
             searches: Vec::new(),
         };
         let path = std::env::temp_dir().join(name);
-        let mut server =
-            Self { path, shared: Arc::new(Mutex::new(shared)), hang_up: Arc::default(), task: None };
+        let mut server = Self {
+            path,
+            shared: Arc::new(Mutex::new(shared)),
+            hang_up: Arc::default(),
+            leave: Arc::default(),
+            task: None,
+        };
         server.back();
         server
     }
@@ -112,8 +119,8 @@ impl FakeServer {
     /// Ends every connection, and takes no more.
     pub(super) async fn away(&mut self) {
         if let Some(task) = self.task.take() {
-            task.abort();
-            let _ = task.await;
+            self.leave.notify_one();
+            task.await.unwrap();
         }
         let _ = std::fs::remove_file(&self.path);
     }
@@ -121,7 +128,12 @@ impl FakeServer {
     /// Takes connections again.
     pub(super) fn back(&mut self) {
         let listener = UnixListener::bind(&self.path).unwrap();
-        self.task = Some(tokio::spawn(serve(listener, self.shared.clone(), self.hang_up.clone())));
+        self.task = Some(tokio::spawn(serve(
+            listener,
+            self.shared.clone(),
+            self.hang_up.clone(),
+            self.leave.clone(),
+        )));
     }
 
     fn shared(&self) -> MutexGuard<'_, Shared> {
@@ -138,7 +150,7 @@ impl Drop for FakeServer {
     }
 }
 
-async fn serve(listener: UnixListener, shared: Arc<Mutex<Shared>>, hang_up: Arc<Notify>) {
+async fn serve(listener: UnixListener, shared: Arc<Mutex<Shared>>, hang_up: Arc<Notify>, leave: Arc<Notify>) {
     // Its end is theirs.
     let mut open = JoinSet::new();
     loop {
@@ -148,6 +160,8 @@ async fn serve(listener: UnixListener, shared: Arc<Mutex<Shared>>, hang_up: Arc<
                 open.shutdown().await;
                 continue;
             }
+            // Whoever waits for it must not be answered any more: an aborted task may still be under way.
+            () = leave.notified() => return open.shutdown().await,
         };
         shared.lock().unwrap().connections.push(Instant::now());
         open.spawn(talk(stream, shared.clone()));
