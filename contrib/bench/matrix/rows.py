@@ -1,4 +1,4 @@
-"""rows.py: the rows of faults.py: what breaks, how it is mended, and what must have been noticed of it."""
+"""rows.py: the rows of the matrix: what breaks, how it is mended, and what must have been noticed of it."""
 
 import contextlib
 import itertools

@@ -1,4 +1,4 @@
-"""relays.py: what faults.py puts between the milter and its neighbours: a relay to slapd that breaks connections in the ways
+"""relays.py: what the matrix puts between the milter and its neighbours: a relay to slapd that breaks connections in the ways
 in which networks and servers do, and a gate between Postfix and the milter that stops a message at a point."""
 
 import contextlib

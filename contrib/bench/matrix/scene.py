@@ -1,4 +1,4 @@
-"""scene.py: what faults.py breaks: the private Postfix and slapd of a stage, and the milter, which it starts itself."""
+"""scene.py: what the matrix breaks: the private Postfix and slapd of a stage, and the milter, which it starts itself."""
 
 import array
 import contextlib

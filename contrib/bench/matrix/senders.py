@@ -1,4 +1,4 @@
-"""senders.py: what faults.py sends with: messages of kinds whose right verdict is known, clients that try again what was
+"""senders.py: what the matrix sends with: messages of kinds whose right verdict is known, clients that try again what was
 deferred, and the count of what became of each message."""
 
 import collections

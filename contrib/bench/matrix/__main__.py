@@ -1,4 +1,4 @@
-"""faults.py list | people | run STAGE PROGRAM ROOT [--short] [ROW…]: see faults. The exit status is 1 if mail was lost,
+"""matrix list | people | run STAGE PROGRAM ROOT [--short] [ROW…]: see faults. The exit status is 1 if mail was lost,
 delivered that is forbidden or refused that is allowed, if the milter ended or grew where it should not have, or if a row
 has not seen its fault."""
 
