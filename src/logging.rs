@@ -7,6 +7,7 @@
 use std::fmt::Write as _;
 use std::io::{self, Write};
 use std::panic::PanicHookInfo;
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 
 use tracing::error;
 use tracing_subscriber::filter::{LevelFilter, Targets};
@@ -15,6 +16,14 @@ use tracing_subscriber::layer::SubscriberExt;
 
 use crate::config::{Level, Log, LogFormat};
 use crate::reply::printable;
+
+/// Whether events go to the journal.
+static JOURNAL: AtomicBool = AtomicBool::new(false);
+
+/// Whether events without a message are seen by nobody: journalctl(1) passes over entries that have no MESSAGE.
+pub(crate) fn needs_message() -> bool {
+    JOURNAL.load(Relaxed)
+}
 
 /// Starts logging as configured, panics included. The error is the journal's, where there is none.
 pub fn start(log: &Log) -> io::Result<()> {
@@ -42,6 +51,7 @@ pub fn start(log: &Log) -> io::Result<()> {
         }
         LogFormat::Journald => {
             let journal = tracing_journald::layer()?.with_field_prefix(None);
+            JOURNAL.store(true, Relaxed);
             tracing::subscriber::set_global_default(registry.with(journal))
         }
     };

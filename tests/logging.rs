@@ -303,7 +303,15 @@ fn the_journal_gets_one_entry_for_a_message() {
     let mut found = 0;
     for entry in reading.join().unwrap() {
         assert!(!format!("{entry:?}").contains(PRIVATE), "{entry:?}");
+        // journalctl(1) shows no entry without one, nor what is behind a line end as part of it.
+        let message = entry.get("message").map_or("", String::as_str);
+        assert!(entry.is_empty() || (!message.is_empty() && is_plain(message.as_bytes())), "{entry:?}");
         if entry.contains_key("verdict") {
+            let shown = fields_of(&format!("  INFO {message}"));
+            let quoted = |name: &str| format!("{:?}", entry[name]).trim_matches('"').to_owned();
+            for name in ["queue_id", "login", "verdict"] {
+                assert_eq!(shown[name], quoted(name), "{entry:?}");
+            }
             let of_the_journal =
                 ["priority", "target", "code_file", "code_line", "syslog_identifier", "message"];
             let own = entry.into_iter().filter(|(name, _)| !of_the_journal.contains(&name.as_str()));

@@ -8,6 +8,7 @@ use crate::address::Address;
 use crate::bounce::report::NoReport;
 use crate::grant::Mode;
 use crate::judge::Trouble;
+use crate::logging;
 use crate::message::{Envelope, Message};
 use crate::policy::{Accepted, EnvelopeChange, FromChange, SenderChange};
 use crate::reply::{Reply, printable};
@@ -21,9 +22,10 @@ pub(super) struct Line<'a> {
 /// Writes an event with the fields of every line, and more. All of them are given as strings, not as `%` values: the
 /// text format then quotes them, and no value can pass for another field.
 macro_rules! write_line {
-    ($level:ident, $line:expr, $verdict:expr, $($field:tt)*) => {{
+    ($level:ident, $line:expr, $verdict:expr, $why:expr, $($field:tt)*) => {{
         let line = $line;
         $level!(
+            message = line.message($verdict, $why),
             queue_id = printable(line.case.queue_id),
             login = printable(&line.case.message.login),
             mail_from = reverse_path(&line.case.message.envelope),
@@ -53,6 +55,7 @@ impl Line<'_> {
             info,
             self,
             verdict,
+            ("by", &by),
             by,
             sender,
             display_name = names,
@@ -65,13 +68,14 @@ impl Line<'_> {
 
     /// `no_report` is why there is no report on it, if one was thought of.
     pub(super) fn refused(&self, reply: &Reply, no_report: Option<&NoReport>) {
-        let no_report = no_report.map(ToString::to_string);
-        write_line!(info, self, refusal(self.mode), reply = reply.to_string(), no_report,);
+        let (reply, no_report) = (reply.to_string(), no_report.map(ToString::to_string));
+        write_line!(info, self, refusal(self.mode), ("reply", &reply), reply, no_report,);
     }
 
     /// Dropped, for the submitter gets this report. The reply is the one that the client would have got.
     pub(super) fn bounced(&self, reply: &Reply, report: &str) {
-        write_line!(info, self, "bounce", reply = reply.to_string(), report = printable(report),);
+        let reply = reply.to_string();
+        write_line!(info, self, "bounce", ("reply", &reply), reply, report = printable(report),);
     }
 
     pub(super) fn deferred(&self, trouble: &Trouble) {
@@ -79,7 +83,18 @@ impl Line<'_> {
             Mode::Enforce => "defer",
             Mode::Observe => "would defer",
         };
-        write_line!(warn, self, verdict, reason = trouble.to_string(),);
+        let reason = trouble.to_string();
+        write_line!(warn, self, verdict, ("reason", &reason), reason,);
+    }
+
+    /// The gist of the fields, as the text format has them; none where the fields are seen without it.
+    fn message(&self, verdict: &str, (name, why): (&str, &str)) -> Option<String> {
+        let Case { message, queue_id, .. } = self.case;
+        logging::needs_message().then(|| {
+            let (queue_id, login) = (printable(queue_id), printable(&message.login));
+            let from = authors(message).map(|from| format!(" from={from:?}")).unwrap_or_default();
+            format!("queue_id={queue_id:?} login={login:?}{from} verdict={verdict:?} {name}={why:?}")
+        })
     }
 
     /// What became of the calendars; none if there were none that matter.
@@ -97,7 +112,10 @@ impl Line<'_> {
 
 /// The line of mail without a login that is refused.
 pub(super) fn unauthenticated(envelope: &Envelope, reply: &Reply, mode: Mode) {
-    info!(mail_from = reverse_path(envelope), verdict = refusal(mode), reply = reply.to_string());
+    let (mail_from, verdict, reply) = (reverse_path(envelope), refusal(mode), reply.to_string());
+    let message = logging::needs_message()
+        .then(|| format!("mail_from={mail_from:?} verdict={verdict:?} reply={reply:?}"));
+    info!(message, mail_from, verdict, reply);
 }
 
 fn refusal(mode: Mode) -> &'static str {
