@@ -14,13 +14,15 @@ const LISTS: [&str; 5] = [
 ];
 
 /// What lets somebody without a login pass the rest of a list.
-const PERMITS: [&str; 8] = [
+const PERMITS: [&str; 10] = [
     "permit",
     "permit_auth_destination",
+    "permit_dnswl_client",
     "permit_inet_interfaces",
     "permit_mx_backup",
     "permit_mynetworks",
     "permit_naked_ip_address",
+    "permit_rhswl_client",
     "permit_tls_all_clientcerts",
     "permit_tls_clientcerts",
 ];
@@ -32,8 +34,22 @@ const LOCAL: [&str; 2] = ["permit_inet_interfaces", "permit_mynetworks"];
 /// seldom permits all.
 fn turns_away(list: &[&str], but: &[&str]) -> bool {
     let rejects = |word: &str| matches!(word, "reject" | "defer");
-    let ends = |word: &&&str| rejects(word) || (PERMITS.contains(word) && !but.contains(word));
-    list.iter().find(ends).is_some_and(|word| rejects(word))
+    let ends = |word: &str| rejects(word) || (PERMITS.contains(&word) && !but.contains(&word));
+    let mut before = "";
+    let end = list.iter().find(|word| {
+        // postconf(5): it makes a warning of the restriction behind it.
+        let counts = before != "warn_if_reject" || !rejects(word);
+        before = word;
+        counts && ends(word)
+    });
+    end.is_some_and(|word| rejects(word))
+}
+
+/// The lists that nobody gets around: who sends no HELO is not asked about it (postconf(5), `smtpd_helo_required`).
+fn enforced(service: &Service) -> Vec<Vec<&str>> {
+    let asked =
+        |name: &&&str| **name != "smtpd_helo_restrictions" || service.values.is_yes("smtpd_helo_required");
+    LISTS.iter().filter(asked).map(|name| service.values.restrictions(name)).collect()
 }
 
 /// Mail without a login is not judged: whoever may send it writes as anybody.
@@ -41,7 +57,7 @@ pub(super) fn without_login(case: &Case<'_>, service: &Service) -> Option<Found>
     if case.ours.unauthenticated == Choice::Refuse {
         return Some(Found::ok("unauthenticated = \"refuse\": nothing passes without a login"));
     }
-    let lists: Vec<_> = LISTS.iter().map(|name| service.values.restrictions(name)).collect();
+    let lists = enforced(service);
     if lists.iter().any(|list| turns_away(list, &[])) {
         return Some(Found::ok("nothing passes without a login"));
     }

@@ -316,6 +316,32 @@ const SETTINGS: &[(&str, &str, &str)] = &[
     ),
     ("", "smtpd_client_restrictions = check_client_access cidr:/x,permit_sasl_authenticated,reject", ""),
     (
+        "",
+        "smtpd_client_restrictions = permit_dnswl_client list.dnswl.org,permit_sasl_authenticated,reject",
+        "warning  postfix: submission/inet: no login is needed; permit_mynetworks: hosts",
+    ),
+    (
+        "",
+        "smtpd_client_restrictions = permit_sasl_authenticated,warn_if_reject,reject",
+        "warning  postfix: submission/inet: no login is needed; permit_mynetworks: hosts",
+    ),
+    (
+        "",
+        "smtpd_client_restrictions = warn_if_reject,reject_unknown_client_hostname,permit_sasl_authenticated,reject",
+        "",
+    ),
+    // Who sends no HELO is not asked about it.
+    (
+        "smtpd_helo_restrictions = permit_sasl_authenticated, reject",
+        "smtpd_client_restrictions =",
+        "warning  postfix: submission/inet: no login is needed; permit_mynetworks: hosts",
+    ),
+    (
+        "smtpd_helo_restrictions = permit_sasl_authenticated, reject\nsmtpd_helo_required = yes",
+        "smtpd_client_restrictions =",
+        "",
+    ),
+    (
         "smtpd_restriction_classes = mua\nmua = permit_sasl_authenticated, reject",
         "smtpd_client_restrictions = mua",
         "",
