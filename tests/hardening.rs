@@ -52,12 +52,15 @@ fn analyze(words: &[&str], unit: &str) -> (bool, String) {
     (output.status.success(), String::from_utf8_lossy(&said).into_owned())
 }
 
+/// Of this unit alone: those that it names are this machine's, which may have its own faults.
+const VERIFY: [&str; 3] = ["verify", "--man=no", "--recursive-errors=no"];
+
 #[test]
 fn systemd_understands_the_unit() {
-    let (content, said) = analyze(&["verify", "--man=no"], &unit());
-    assert!(content && said.is_empty(), "{said}");
-    let (_, said) = analyze(&["verify", "--man=no"], &unit().replace("PrivateTmp=yes", "PrivateTemp=yes"));
-    assert!(said.contains("PrivateTemp"), "a slip is told: {said}");
+    let (content, said) = analyze(&VERIFY, &unit());
+    assert!(content && !said.contains("delegation-milter"), "{said}");
+    let (content, said) = analyze(&VERIFY, &unit().replace("PrivateTmp=yes", "PrivateTemp=yes"));
+    assert!(!content && said.contains("PrivateTemp"), "a slip is told: {said}");
 }
 
 /// The overall exposure of a unit.
