@@ -199,6 +199,42 @@ pub fn breaks_word(text: &str) -> bool {
     false
 }
 
+/// Charsets that the decoder does not know, and readers write: UTF-8 and what is ASCII but for octets above it or escape
+/// sequences, so that no mark is hidden in them.
+const LIKE_ASCII: &[&str] = &[
+    "646",
+    "cp437",
+    "cp932",
+    "cp949",
+    "ibm437",
+    "iso-2022-jp-1",
+    "iso-2022-jp-2",
+    "uhc",
+    "unknown",
+    "unknown-8bit",
+    "utf-8",
+    "utf8",
+    "x-unknown",
+];
+
+/// Whether an encoded word of the text is in a charset that we cannot decode. Others may: in EBCDIC no octet is what it is
+/// in ASCII, and UTF-7 and UTF-32 have more names than we know.
+pub fn has_unknown_charset(text: &str) -> bool {
+    let is_known = |charset: &str| {
+        charset_decoder(charset.as_bytes()).is_some()
+            || LIKE_ASCII.iter().any(|known| charset.eq_ignore_ascii_case(known))
+    };
+    let mut rest = text;
+    while let Some(start) = rest.find("=?") {
+        match rest.get(start..).and_then(encoded_word) {
+            Some((word, tail)) if is_known(word.charset) => rest = tail,
+            Some(_) => return true,
+            None => rest = rest.get(start + 2..).unwrap_or_default(),
+        }
+    }
+    false
+}
+
 /// An encoded word: its octets are text in its charset.
 struct Word<'a> {
     charset: &'a str,
@@ -406,6 +442,33 @@ mod tests {
             ("\"=?utf-8?q?a?=\"", "\"a\""),
         ] {
             assert_eq!(decode(text), decoded, "{text}");
+        }
+    }
+
+    #[test]
+    fn charsets() {
+        for charset in [
+            "utf-8",
+            "UTF8",
+            "us-ascii*en",
+            "iso-8859-8-i",
+            "ks_c_5601-1987",
+            "GB18030",
+            "Windows-31J",
+            "x-unknown",
+            "cp932",
+            "unknown-8bit",
+            "utf-7",
+            "utf-16",
+            "macintosh",
+            "x-sjis",
+        ] {
+            assert!(!has_unknown_charset(&format!("a =?{charset}?q?b?=")), "{charset}");
+        }
+        for charset in
+            ["", "cp037", "IBM-037", "ebcdic-us", "utf7", "unicode-1-1-utf-7", "u7", "utf-32", "punycode"]
+        {
+            assert!(has_unknown_charset(&format!("=?utf-8?q?a?= =?{charset}?q?b?=")), "{charset}");
         }
     }
 

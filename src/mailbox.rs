@@ -87,6 +87,9 @@ pub enum FieldError {
     /// of the word first find it in what we take for another token.
     #[error("holds an encoded word that is not complete; encode the display name anew")]
     BrokenWord,
+    /// An encoded word in a charset that we cannot decode, and others may: what it says is not known.
+    #[error("holds an encoded word in a character set that is not known; encode the display name in UTF-8")]
+    Charset,
     /// A fold inside a quoted string or a comment. RFC 5322 allows it; for some readers it ends them, and what follows
     /// is an address, or the end of one.
     #[error("is folded inside a quoted string or a comment; fold it in front of them or behind")]
@@ -211,6 +214,9 @@ impl<'a> Lexer<'a> {
             let token = self.token(first)?;
             if token.text().is_some_and(display::breaks_word) {
                 return Err(FieldError::BrokenWord);
+            }
+            if token.text().is_some_and(display::has_unknown_charset) {
+                return Err(FieldError::Charset);
             }
             tokens.push(token);
         }
@@ -510,7 +516,11 @@ mod tests {
             ("=?x?q?a=?utf-8?q?=22?= <a@x.org>", BrokenWord),
             ("=?utf-8?q?=22?= <a@x.org>", HiddenAddress),
             ("\"b@y.org\" =?utf-8?q?=5B1=5D?= <a@x.org>", HiddenAddress),
-            ("=?x?q?=22?= =?utf-8?q?=22?= \"b@y.org\" <a@x.org>", HiddenAddress),
+            ("=?x-unknown?q?=22?= =?utf-8?q?=22?= \"b@y.org\" <a@x.org>", HiddenAddress),
+            // "b@y.org," in EBCDIC, and in UTF-7 by another name.
+            ("=?cp037?b?gnyoS5aZh2s=?= <a@x.org>", Charset),
+            ("=?utf7?q?b+AEA-y.org+ACw-?= <a@x.org>", Charset),
+            ("a@x.org (=?cp037?b?gnyoS5aZhw==?=)", Charset),
             ("=?utf-8?b?PT91dGYtOD9xP2I9NDB5Lm9yZz89?= =?utf-8?q?=2C?= <a@x.org>", HiddenAddress),
             ("\"=?utf-8?q?b=40y.org\\?=\" <a@x.org>", Backslash),
             ("=?utf-8?q?b=40y.org=2C?= <a@x.org>, b@y.org", HiddenAddress),

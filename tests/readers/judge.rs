@@ -178,6 +178,8 @@ pub(crate) fn refused(error: FieldError, body: &str, derived: &Derived) -> Optio
         FieldError::BrokenWord => {
             ("an incomplete encoded word", body.replace(['\\', '(', ')'], "").contains("=?"))
         }
+        // A comment within may part its marks.
+        FieldError::Charset => ("an encoded word in an unknown charset", body.contains("?=")),
         FieldError::Address(error) => return address_refused(error, body, &locals, &domains),
         FieldError::NotUtf8
         | FieldError::Line
