@@ -87,8 +87,10 @@ pub enum FieldError {
     /// of the word first find it in what we take for another token.
     #[error("holds an encoded word that is not complete; encode the display name anew")]
     BrokenWord,
-    /// An encoded word in a charset that we cannot decode, and others may: what it says is not known.
-    #[error("holds an encoded word in a character set that is not known; encode the display name in UTF-8")]
+    /// An encoded word in a charset that we cannot decode, or not for sure, and others may: what it says is not known.
+    #[error(
+        "holds an encoded word in a character set that is not read here; encode the display name in UTF-8"
+    )]
     Charset,
     /// A fold inside a quoted string or a comment. RFC 5322 allows it; for some readers it ends them, and what follows
     /// is an address, or the end of one.
@@ -97,12 +99,13 @@ pub enum FieldError {
     /// An encoded word that is an address, or makes one of other text, for programs that decode the field before they
     /// read it.
     #[error(
-        "has an encoded display name that some programs take for an address; leave out its @ < > and commas"
+        "has an encoded display name that some programs take for an address; leave out its @ < > \\ and commas, quotation \
+         marks and brackets"
     )]
     HiddenAddress,
     /// A quoted local part that holds more than atoms, dots and spaces: some readers end the address at a mark in it,
     /// drop what a backslash quotes, or take what stands between its angle brackets.
-    #[error("holds an address with special characters between quotation marks")]
+    #[error("holds an address with special characters between quotation marks; use one without them")]
     QuotedMark,
     /// A backslash in a field whose quoted strings or comments hold what looks like an address or an encoded word. Some readers know no
     /// backslash: for them it is the next character that ends the string, and the address is one.
@@ -215,7 +218,7 @@ impl<'a> Lexer<'a> {
             if token.text().is_some_and(display::breaks_word) {
                 return Err(FieldError::BrokenWord);
             }
-            if token.text().is_some_and(display::has_unknown_charset) {
+            if token.text().is_some_and(display::is_in_unknown_charset) {
                 return Err(FieldError::Charset);
             }
             tokens.push(token);
@@ -521,6 +524,10 @@ mod tests {
             ("=?cp037?b?gnyoS5aZh2s=?= <a@x.org>", Charset),
             ("=?utf7?q?b+AEA-y.org+ACw-?= <a@x.org>", Charset),
             ("a@x.org (=?cp037?b?gnyoS5aZhw==?=)", Charset),
+            ("=?iso-2022-jp?q?=1B$B=0Ab=40y.org=2C?= <a@x.org>", Charset),
+            ("=?iso-2022-kr?q?b=40y.org=2C?= <a@x.org>", Charset),
+            ("=?hz-gb-2312?q?b=40y.org=2C?= <a@x.org>", Charset),
+            ("=?iso-2022-cn?q?b=40y.org=2C?= <a@x.org>", Charset),
             ("=?utf-8?b?PT91dGYtOD9xP2I9NDB5Lm9yZz89?= =?utf-8?q?=2C?= <a@x.org>", HiddenAddress),
             ("\"=?utf-8?q?b=40y.org\\?=\" <a@x.org>", Backslash),
             ("=?utf-8?q?b=40y.org=2C?= <a@x.org>, b@y.org", HiddenAddress),
