@@ -81,10 +81,14 @@ fn content(records: &[Record], attributes: &BTreeSet<String>) -> Content {
 }
 
 fn crlf(octets: &[u8]) -> Vec<u8> {
-    let mut lines =
-        octets.split(|octet| *octet == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
-    let mut text = lines.next().unwrap_or_default().to_vec();
-    lines.for_each(|line| text.extend([b"\r\n", line].concat()));
+    let mut text = Vec::new();
+    for line in octets.split_inclusive(|octet| *octet == b'\n') {
+        // The last one may end without: then a CR of its own is no part of a line end that would be written twice.
+        match line.strip_suffix(b"\n") {
+            Some(line) => text.extend([line.strip_suffix(b"\r").unwrap_or(line), b"\r\n"].concat()),
+            None => text.extend_from_slice(line),
+        }
+    }
     text
 }
 
