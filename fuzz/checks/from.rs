@@ -3,7 +3,7 @@
 
 use delegation_milter::address::{Address, AddressRules};
 use delegation_milter::display;
-use delegation_milter::mailbox::{MAX_FIELD, MAX_MAILBOXES, Mailbox, Place, places, read};
+use delegation_milter::mailbox::{FieldError, MAX_FIELD, MAX_MAILBOXES, Mailbox, Place, places, read};
 use unicode_normalization::UnicodeNormalization;
 
 /// Checks a field body.
@@ -77,7 +77,7 @@ fn check_written(mailboxes: &[Mailbox]) {
     if written.len() > MAX_FIELD {
         return;
     }
-    let again = read(written.as_bytes()).unwrap_or_else(|error| panic!("{written:?}: {error}"));
+    let Some(again) = read_again(&written) else { return };
     assert_eq!(addresses(&again), addresses(mailboxes));
     for (new, old) in again.iter().zip(mailboxes) {
         assert_eq!(
@@ -85,6 +85,16 @@ fn check_written(mailboxes: &[Mailbox]) {
             (&old.phrase, &old.comments, &None),
             "{written:?}"
         );
+    }
+}
+
+/// What was read, written otherwise; none where that puts what is refused for other readers' sake alone beside it: a
+/// backslash, or a part of an encoded word.
+fn read_again(text: &str) -> Option<Vec<Mailbox>> {
+    match read(text.as_bytes()) {
+        Ok(mailboxes) => Some(mailboxes),
+        Err(FieldError::Backslash | FieldError::HiddenAddress) => None,
+        Err(error) => panic!("{text:?}: {error}"),
     }
 }
 
@@ -123,7 +133,7 @@ fn check_places(octets: &[u8], mailboxes: &[Mailbox]) {
     }
     renamed.push_str(&text[at..]);
     if renamed.len() <= MAX_FIELD {
-        let again = read(renamed.as_bytes()).unwrap_or_else(|error| panic!("{renamed:?}: {error}"));
+        let Some(again) = read_again(&renamed) else { return };
         assert_eq!(addresses(&again), addresses(mailboxes));
         for (new, old) in again.iter().zip(mailboxes) {
             assert_eq!((new.phrase.as_str(), &new.comments), ("New", &old.comments), "{renamed:?}");
