@@ -187,12 +187,12 @@ fn decode_words(text: &str, join: bool) -> String {
 }
 
 /// Whether some `=?` in the text begins no complete encoded word, or stands within one: readers differ on which of the
-/// two then is the word.
+/// two then is the word. So they do on base64 with other characters in it, or padding before its end.
 pub fn breaks_word(text: &str) -> bool {
     let mut rest = text;
     while let Some(start) = rest.find("=?") {
         match rest.get(start..).and_then(encoded_word) {
-            Some((word, tail)) if !word.encoded.contains("=?") => rest = tail,
+            Some((word, tail)) if word.is_sound() => rest = tail,
             Some(_) | None => return true,
         }
     }
@@ -235,6 +235,7 @@ pub fn is_in_unknown_charset(text: &str) -> bool {
 /// An encoded word: its octets are text in its charset.
 struct Word<'a> {
     charset: &'a str,
+    is_base64: bool,
     encoded: &'a str,
     octets: Vec<u8>,
 }
@@ -245,6 +246,10 @@ impl Word<'_> {
             Some(decoder) => decoder(&self.octets),
             None => String::from_utf8_lossy(&self.octets).into_owned(),
         }
+    }
+
+    fn is_sound(&self) -> bool {
+        !self.encoded.contains("=?") && (!self.is_base64 || is_strict_base64(self.encoded))
     }
 
     fn is_known(&self) -> bool {
@@ -272,7 +277,15 @@ fn encoded_word(text: &str) -> Option<(Word<'_>, &str)> {
     };
     // RFC 2231 section 5: a language may follow the charset.
     let charset = charset.split('*').next().unwrap_or_default();
-    Some((Word { charset, encoded, octets }, tail))
+    let is_base64 = encoding.eq_ignore_ascii_case("B");
+    Some((Word { charset, is_base64, encoded, octets }, tail))
+}
+
+/// RFC 2045 section 6.8: the alphabet alone, with its padding at the end or, as some leave it out, without.
+fn is_strict_base64(text: &str) -> bool {
+    let digits = text.trim_end_matches('=');
+    text.len() - digits.len() <= 2
+        && digits.bytes().all(|c| c.is_ascii_alphanumeric() || matches!(c, b'+' | b'/'))
 }
 
 /// RFC 2045 section 6.8; characters outside the alphabet are skipped and padding is not asked for. Where it stands in

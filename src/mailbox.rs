@@ -366,6 +366,9 @@ mod tests {
             ("\"a\\ b\"@x.org", QuotedMark),
             ("\"\\a\"@x.org", QuotedMark),
             ("=?x?q?a=?utf-8?q?=22?= <a@x.org>", BrokenWord),
+            // "anna@example.org" for who leaves out what is no base64, and a bracket for who decodes before the padding.
+            ("=?windows-1252?b?Y-W5uYUBleGFtcGxlLm9yZw==?= <a@x.org>", BrokenWord),
+            ("=?UTF-8?B?P=A==?=\") b@y.org\" <a@x.org>", BrokenWord),
             ("=?utf-8?q?=22?= <a@x.org>", HiddenAddress),
             ("\"b@y.org\" =?utf-8?q?=5B1=5D?= <a@x.org>", HiddenAddress),
             ("=?x-unknown?q?=22?= =?utf-8?q?=22?= \"b@y.org\" <a@x.org>", HiddenAddress),
