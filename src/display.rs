@@ -186,17 +186,30 @@ fn decode_words(text: &str, join: bool) -> String {
     decoded + rest
 }
 
-/// Whether some `=?` in the text begins no complete encoded word, or stands within one: readers differ on which of the
-/// two then is the word. So they do on base64 with other characters in it, or padding before its end.
-pub fn breaks_word(text: &str) -> bool {
-    let mut rest = text;
+/// Why readers may differ on the encoded words of a text.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+pub enum WordFault {
+    /// Some `=?` begins no complete encoded word, or stands within one, so that readers differ on which of the two is the
+    /// word; or base64 has other characters in it, or padding before its end.
+    Broken,
+    /// A word is in a charset that we cannot tell, and others may: in EBCDIC no octet is what it is in ASCII, UTF-7 has
+    /// more names than we know, UTF-16 two orders of octets, and for some the decoder has a replacement character alone.
+    Charset,
+}
+
+/// Looks at the encoded words of a text, wherever they stand.
+pub fn check_words(text: &str) -> Result<(), WordFault> {
+    let (mut rest, mut known) = (text, true);
     while let Some(start) = rest.find("=?") {
         match rest.get(start..).and_then(encoded_word) {
-            Some((word, tail)) if word.is_sound() => rest = tail,
-            Some(_) | None => return true,
+            Some((word, tail)) if word.is_sound => {
+                known &= word.is_known();
+                rest = tail;
+            }
+            Some(_) | None => return Err(WordFault::Broken),
         }
     }
-    false
+    if known { Ok(()) } else { Err(WordFault::Charset) }
 }
 
 /// Charsets that the decoder does not know, and readers write: UTF-8, and ASCII but for octets above it or escape sequences,
@@ -217,27 +230,12 @@ const LIKE_ASCII: &[&str] = &[
     "x-unknown",
 ];
 
-/// Whether an encoded word of the text is in a charset that we cannot tell, and others may: in EBCDIC no octet is what it is
-/// in ASCII, UTF-7 has more names than we know, UTF-16 two orders of octets, and for some the decoder has a replacement
-/// character alone.
-pub fn is_in_unknown_charset(text: &str) -> bool {
-    let mut rest = text;
-    while let Some(start) = rest.find("=?") {
-        match rest.get(start..).and_then(encoded_word) {
-            Some((word, tail)) if word.is_known() => rest = tail,
-            Some(_) => return true,
-            None => rest = rest.get(start + 2..).unwrap_or_default(),
-        }
-    }
-    false
-}
-
 /// An encoded word: its octets are text in its charset.
 struct Word<'a> {
     charset: &'a str,
-    is_base64: bool,
-    encoded: &'a str,
     octets: Vec<u8>,
+    /// Whether all readers end it where we do, and decode it alike.
+    is_sound: bool,
 }
 
 impl Word<'_> {
@@ -246,10 +244,6 @@ impl Word<'_> {
             Some(decoder) => decoder(&self.octets),
             None => String::from_utf8_lossy(&self.octets).into_owned(),
         }
-    }
-
-    fn is_sound(&self) -> bool {
-        !self.encoded.contains("=?") && (!self.is_base64 || is_strict_base64(self.encoded))
     }
 
     fn is_known(&self) -> bool {
@@ -270,15 +264,14 @@ fn encoded_word(text: &str) -> Option<(Word<'_>, &str)> {
     let (encoding, rest) = rest.split_once('?')?;
     // In Q a `?=` may follow a `?` of the text itself; the first one ends the word (RFC 2047 section 4.2).
     let (encoded, tail) = rest.split_once("?=")?;
-    let octets = match encoding {
-        "B" | "b" => base64(encoded),
-        "Q" | "q" => quoted(encoded),
+    let (octets, decodes_alike) = match encoding {
+        "B" | "b" => (base64(encoded), is_strict_base64(encoded)),
+        "Q" | "q" => (quoted(encoded), true),
         _ => return None,
     };
     // RFC 2231 section 5: a language may follow the charset.
     let charset = charset.split('*').next().unwrap_or_default();
-    let is_base64 = encoding.eq_ignore_ascii_case("B");
-    Some((Word { charset, is_base64, encoded, octets }, tail))
+    Some((Word { charset, octets, is_sound: decodes_alike && !encoded.contains("=?") }, tail))
 }
 
 /// RFC 2045 section 6.8: the alphabet alone, with its padding at the end or, as some leave it out, without.
@@ -492,7 +485,8 @@ mod tests {
             ("=?utf-32?q?b?=", true),
             ("=?utf-8'en'?q?b?=", true),
         ] {
-            assert_eq!(is_in_unknown_charset(&format!("=?utf-8?q?a?= {word}")), unknown, "{word}");
+            let expected = if unknown { Err(WordFault::Charset) } else { Ok(()) };
+            assert_eq!(check_words(&format!("=?utf-8?q?a?= {word}")), expected, "{word}");
         }
     }
 

@@ -2,7 +2,7 @@
 
 use super::FieldError;
 use crate::address;
-use crate::display;
+use crate::display::{self, WordFault};
 
 /// How deep comments may nest: nobody nests them, and some readers recurse.
 pub(super) const MAX_NESTING: usize = 8;
@@ -54,12 +54,10 @@ impl<'a> Lexer<'a> {
         let mut tokens = Vec::new();
         while let Some(first) = self.rest.chars().next() {
             let token = self.token(first)?;
-            if token.text().is_some_and(display::breaks_word) {
-                return Err(FieldError::BrokenWord);
-            }
-            if token.text().is_some_and(display::is_in_unknown_charset) {
-                return Err(FieldError::Charset);
-            }
+            token.text().map_or(Ok(()), display::check_words).map_err(|fault| match fault {
+                WordFault::Broken => FieldError::BrokenWord,
+                WordFault::Charset => FieldError::Charset,
+            })?;
             tokens.push(token);
         }
         Ok(tokens)
