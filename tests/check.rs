@@ -17,6 +17,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::process::{Command, Output};
 
 use support::TempDir;
+use support::findings::assert_findings;
 use support::slapd::Slapd;
 
 /// A company in which nothing is doubtful.
@@ -122,15 +123,7 @@ fn found(config: &str) -> (i32, Vec<Finding>) {
 fn finds(config: &str, status: i32, expected: &[&str]) {
     let (code, found) = found(config);
     let lines: Vec<_> = found.iter().map(|(level, about, text)| format!("{level} {about}: {text}")).collect();
-    let told = lines.join("\n");
-    for line in expected {
-        assert!(lines.iter().any(|own| own.starts_with(line)), "{line:?} is not in:\n{told}");
-    }
-    for line in &lines {
-        let is_bad = line.starts_with("warning") || line.starts_with("error");
-        assert!(!is_bad || expected.iter().any(|own| line.starts_with(own)), "{line:?} is in:\n{told}");
-    }
-    assert_eq!(code, status, "{told}");
+    assert_findings(code, &lines, status, expected);
 }
 
 fn slapd(options: &[&str], ldif: &str) -> Slapd {

@@ -17,6 +17,7 @@ use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use support::findings::assert_findings;
 use support::mail_system::MailSystem;
 use support::{TempDir, project};
 
@@ -90,17 +91,8 @@ fn check(config: &Path, directory: &Path, path: Option<&Path>) -> (i32, Vec<Stri
 
 /// That these beginnings of lines are there, and no other warnings and errors.
 #[track_caller]
-fn finds(found: (i32, Vec<String>), status: i32, expected: &[&str]) {
-    let (code, lines) = found;
-    let told = lines.join("\n");
-    for line in expected {
-        assert!(lines.iter().any(|own| own.starts_with(line)), "{line:?} is not in:\n{told}");
-    }
-    for line in &lines {
-        let is_bad = line.starts_with("warning") || line.starts_with("error");
-        assert!(!is_bad || expected.iter().any(|own| line.starts_with(own)), "{line:?} is in:\n{told}");
-    }
-    assert_eq!(code, status, "{told}");
+fn finds((code, lines): (i32, Vec<String>), status: i32, expected: &[&str]) {
+    assert_findings(code, &lines, status, expected);
 }
 
 /// The lines of a file of Postfix that README.md tells to write, after the words that introduce them.

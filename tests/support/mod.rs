@@ -8,6 +8,7 @@
 
 pub(crate) mod calendars;
 pub(crate) mod decisions;
+pub(crate) mod findings;
 pub(crate) mod gate;
 pub(crate) mod imap;
 pub(crate) mod mail_system;
