@@ -42,5 +42,6 @@ mod serve;
 pub mod session;
 pub mod site;
 pub mod transactions;
+mod workers;
 
 pub use serve::{ServeError, serve};

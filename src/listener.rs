@@ -1,5 +1,5 @@
-//! The socket that Postfix connects to: bound with its group and mode, alive when descriptors run out, closed first when
-//! the program ends; and the stream behind it, which writes each answer at once.
+//! The socket that Postfix connects to: bound with its group and mode, accepted from by several threads, alive when
+//! descriptors run out, closed first when the program ends; and the stream behind it, which writes each answer at once.
 //!
 //! indymilter ends when `accept` fails, and writes every reply in three pieces. Both are put right here: a failure is
 //! waited out, and what belongs together leaves in one write, which over TCP also spares Nagle's algorithm its wait.
@@ -7,7 +7,9 @@
 use std::fs::{self, Permissions};
 use std::future::Future;
 use std::io;
+use std::net::TcpListener as BoundTcp;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
+use std::os::unix::net::UnixListener as BoundUnix;
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -75,13 +77,13 @@ fn remedy(error: &io::Error) -> &'static str {
     remedies.iter().find(|(kind, _)| *kind == error.kind()).map_or("", |(_, remedy)| remedy)
 }
 
-/// A bound socket.
+/// A bound socket. Dropped, it takes no more connections once its [`Acceptor`]s are gone too.
 #[derive(Debug)]
 pub enum Socket {
     /// TCP
-    Inet(TcpListener),
+    Inet(BoundTcp),
     /// A Unix socket and its path.
-    Unix(UnixListener, PathBuf),
+    Unix(BoundUnix, PathBuf),
 }
 
 impl Socket {
@@ -111,14 +113,36 @@ impl Socket {
             Self::Unix(_, path) => format!("unix:{}", path.display()),
         }
     }
+
+    /// The listener once more, for another thread: whichever accepts first has the connection.
+    ///
+    /// # Errors
+    ///
+    /// The system has no descriptor left.
+    pub fn share(&self) -> io::Result<Listener> {
+        Ok(match self {
+            Self::Inet(listener) => Listener::Inet(listener.try_clone()?),
+            Self::Unix(listener, _) => Listener::Unix(listener.try_clone()?),
+        })
+    }
+}
+
+impl Drop for Socket {
+    fn drop(&mut self) {
+        if let Self::Unix(_, path) = self {
+            // What cannot be removed is stale at the next start, and removed then.
+            let _ = fs::remove_file(path);
+        }
+    }
 }
 
 async fn bind_inet(host: &str, port: u16) -> Result<Socket, ListenError> {
     let listen = || format!("inet:{host}:{port}");
+    let failed = |error| ListenError::System { listen: listen(), action: "bind", error };
     match TcpListener::bind((host, port)).await {
-        Ok(listener) => Ok(Socket::Inet(listener)),
+        Ok(listener) => Ok(Socket::Inet(listener.into_std().map_err(failed)?)),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(ListenError::InUse(listen())),
-        Err(error) => Err(ListenError::System { listen: listen(), action: "bind", error }),
+        Err(error) => Err(failed(error)),
     }
 }
 
@@ -136,7 +160,7 @@ fn bind_unix(path: &Path, group: Option<&str>, mode: u32) -> Result<Socket, List
     }
     fs::set_permissions(path, Permissions::from_mode(mode)).map_err(failed("set the mode"))?;
     // Only now: until then nobody can connect, neither those who may not nor, to be turned away, those who may.
-    let listener = socket.listen(BACKLOG).map_err(failed("listen"))?;
+    let listener = socket.listen(BACKLOG).and_then(UnixListener::into_std).map_err(failed("listen"))?;
     Ok(Socket::Unix(listener, path.to_owned()))
 }
 
@@ -156,45 +180,55 @@ fn remove_stale(path: &Path) -> Result<(), ListenError> {
     }
 }
 
-/// Accepts connections for indymilter until the program ends; then it closes the socket and accepts no more.
+/// A listener that several threads have.
+#[derive(Debug)]
+pub enum Listener {
+    /// TCP
+    Inet(BoundTcp),
+    /// A Unix socket
+    Unix(BoundUnix),
+}
+
+/// A [`Listener`] within a runtime.
+enum Accepting {
+    Inet(TcpListener),
+    Unix(UnixListener),
+}
+
+/// Accepts connections for indymilter until the program ends; then it closes its listener and accepts no more.
 pub struct Acceptor {
-    socket: Option<Socket>,
+    listener: Option<Accepting>,
     ending: Pin<Box<dyn Future<Output = ()> + Send>>,
     retry: Option<Pin<Box<Sleep>>>,
 }
 
 impl Acceptor {
-    /// Accepts from `socket` until `transactions` are to end.
-    pub fn new(socket: Socket, transactions: Transactions) -> Self {
+    /// Accepts from `listener` until `transactions` are to end. Must be called within a tokio runtime.
+    ///
+    /// # Errors
+    ///
+    /// The system cannot wait for one more descriptor.
+    pub fn new(listener: Listener, transactions: Transactions) -> io::Result<Self> {
+        let listener = Some(match listener {
+            Listener::Inet(listener) => Accepting::Inet(TcpListener::from_std(listener)?),
+            Listener::Unix(listener) => Accepting::Unix(UnixListener::from_std(listener)?),
+        });
         let ending = Box::pin(async move { transactions.ending().await });
-        Self { socket: Some(socket), ending, retry: None }
+        Ok(Self { listener, ending, retry: None })
     }
 
     fn poll_stream(&self, context: &mut Context<'_>) -> Poll<io::Result<Stream>> {
-        match &self.socket {
-            Some(Socket::Inet(listener)) => {
+        match &self.listener {
+            Some(Accepting::Inet(listener)) => {
                 let (stream, _) = ready!(listener.poll_accept(context))?;
                 // Nagle's algorithm would hold back the second of two small writes for 40 ms.
                 Poll::Ready(stream.set_nodelay(true).map(|()| Stream::Tcp(stream)))
             }
-            Some(Socket::Unix(listener, _)) => {
+            Some(Accepting::Unix(listener)) => {
                 Poll::Ready(Ok(Stream::Unix(ready!(listener.poll_accept(context))?.0)))
             }
             None => Poll::Pending,
         }
-    }
-
-    fn close(&mut self) {
-        if let Some(Socket::Unix(_, path)) = self.socket.take() {
-            // What cannot be removed is stale at the next start, and removed then.
-            let _ = fs::remove_file(path);
-        }
-    }
-}
-
-impl Drop for Acceptor {
-    fn drop(&mut self) {
-        self.close();
     }
 }
 
@@ -206,8 +240,8 @@ impl indymilter::Listener for Acceptor {
 
     fn poll_accept(&mut self, context: &mut Context<'_>) -> Poll<io::Result<Self::Io>> {
         loop {
-            if self.socket.is_some() && self.ending.as_mut().poll(context).is_ready() {
-                self.close();
+            if self.listener.is_some() && self.ending.as_mut().poll(context).is_ready() {
+                self.listener = None;
             }
             if let Some(retry) = &mut self.retry {
                 ready!(retry.as_mut().poll(context));

@@ -13,12 +13,14 @@ use tracing::{error, info, warn};
 
 use crate::callbacks;
 use crate::config::{Config, ConfigError, Listen};
-use crate::listener::{Acceptor, ListenError, Socket};
+use crate::listener::{ListenError, Socket};
 use crate::open::{self, Answers, OpenError};
 use crate::site::Site;
 use crate::transactions::Transactions;
+use crate::workers::Workers;
 
-/// The most connections at a time; each smtpd process of Postfix holds one. More wait to be accepted.
+/// The most connections at a time, of all threads together; each smtpd process of Postfix holds one. More wait to be
+/// accepted.
 const MAX_CONNECTIONS: usize = 4096;
 
 /// How long open transactions may take to finish once the program is to end.
@@ -51,28 +53,26 @@ pub async fn serve(path: &Path, config: Config) -> Result<(), ServeError> {
     raise_descriptor_limit();
     let signals = Signals::new()?;
     let socket = Socket::bind(&listen).await?;
-    info!(listen = %socket.describe(), version = env!("CARGO_PKG_VERSION"), "ready");
     let (sender, current) = watch::channel(Arc::new(site));
     let transactions = Transactions::default();
-    let callbacks = callbacks::callbacks(current, transactions.clone(), socket.transport());
-    let acceptor = Acceptor::new(socket, transactions.clone());
+    let workers = Workers::start(&socket, MAX_CONNECTIONS, &transactions, || {
+        callbacks::callbacks(current.clone(), transactions.clone(), socket.transport())
+    })?;
+    info!(listen = %socket.describe(), version = env!("CARGO_PKG_VERSION"), "ready");
     let reload = Reload { path: path.to_owned(), listen, sender, transactions: transactions.clone() };
-    let counted = transactions.clone();
-    let limits = indymilter::Config { max_connections: MAX_CONNECTIONS, ..Default::default() };
-    let overdue = overdue(transactions.clone());
-    let run = indymilter::run(acceptor, callbacks, limits, until_the_end(signals, reload, transactions));
+    let end = until_the_end(signals, reload, socket, &transactions);
     tokio::select! {
-        result = run => result?,
-        () = overdue => warn!("ending: connections that do not read their reply are closed"),
+        result = workers.until(end) => result?,
+        () = overdue(&transactions) => warn!("ending: connections that do not read their reply are closed"),
     }
-    let (messages, bodies) = counted.counts();
+    let (messages, bodies) = transactions.counts();
     info!(messages, bodies, "ended");
     Ok(())
 }
 
 /// Waits until the end is due and [`DRAIN`] is long over: a peer that never reads its reply would keep a connection,
 /// and the program with it.
-async fn overdue(transactions: Transactions) {
+async fn overdue(transactions: &Transactions) {
     transactions.ending().await;
     tokio::time::sleep(DRAIN + DRAIN_REPLIES).await;
 }
@@ -111,7 +111,7 @@ impl Signals {
 
 /// Reloads on SIGHUP until a signal ends the program; then waits for what is under way, a second signal, or
 /// [`DRAIN`].
-async fn until_the_end(mut signals: Signals, reload: Reload, transactions: Transactions) {
+async fn until_the_end(mut signals: Signals, reload: Reload, socket: Socket, transactions: &Transactions) {
     loop {
         tokio::select! {
             _ = signals.terminate.recv() => break,
@@ -120,6 +120,7 @@ async fn until_the_end(mut signals: Signals, reload: Reload, transactions: Trans
         }
     }
     info!("ending: no new connections; open transactions are finished");
+    drop(socket);
     transactions.end();
     tokio::select! {
         () = transactions.closed() => {}

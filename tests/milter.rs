@@ -606,8 +606,9 @@ fn many_connections_cost_little_memory() {
 fn descriptors_run_out() {
     let files = TempDir::new();
     let socket = files.path("milter.sock");
-    let mut milter = Setup::unix(&socket, "company.ldif").descriptors(40).start();
-    let mut crowd: Vec<_> = (0..60).map(|_| UnixStream::connect(&socket).unwrap()).collect();
+    let mut milter = Setup::unix(&socket, "company.ldif").descriptors(64).start();
+    let alone = milter.open_descriptors();
+    let mut crowd: Vec<_> = (0..80).map(|_| UnixStream::connect(&socket).unwrap()).collect();
     milter.wait_for_log("could not be accepted");
     assert!(milter.is_alive());
     crowd.clear();

@@ -12,6 +12,7 @@ use std::time::Duration;
 
 use futures_util::FutureExt;
 use futures_util::future::Shared;
+use tokio::runtime::Handle;
 use tokio::sync::{OwnedSemaphorePermit, oneshot};
 use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
@@ -42,6 +43,8 @@ pub(super) enum Next<V> {
 /// The loads of one kind. Dropped, it ends them.
 pub(super) struct Loads<K, V> {
     desk: Arc<Desk<K, V>>,
+    /// Where they run. Not where they are asked for: that may end before those who wait elsewhere have an answer.
+    runtime: Handle,
     tasks: Mutex<JoinSet<()>>,
 }
 
@@ -74,11 +77,12 @@ struct Failed {
 }
 
 impl<K: Asked + Clone, V: Answer> Loads<K, V> {
-    /// No load yet; they will fill `store`.
+    /// No load yet; they will fill `store`. Loads run on the runtime of whoever calls this.
     pub(super) fn new(store: Arc<Store<K, V>>, common: Arc<Common>) -> Self {
         let failed = moka::sync::Cache::builder().max_capacity(MOST_FAILURES).time_to_live(BACK_OFF).build();
         let table = Mutex::new(Table { under_way: HashMap::new(), last: 0 });
-        Self { desk: Arc::new(Desk { store, common, failed, table }), tasks: Mutex::default() }
+        let desk = Arc::new(Desk { store, common, failed, table });
+        Self { desk, runtime: Handle::current(), tasks: Mutex::default() }
     }
 
     /// For a key of which nothing is fresh: the load that is under way, or a new one.
@@ -152,7 +156,7 @@ impl<K: Asked + Clone, V: Answer> Loads<K, V> {
     fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         while tasks.try_join_next().is_some() {}
-        tasks.spawn(task);
+        tasks.spawn_on(task, &self.runtime);
     }
 }
 
