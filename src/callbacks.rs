@@ -1,8 +1,10 @@
 //! The stages of the milter protocol: decode what arrives, call the session, apply what it returns.
 //!
-//! Negotiation asks for no more than is needed (Postfix, `MILTER_README`). Over TCP the DATA event is kept: with it
-//! negotiated away, Nagle's algorithm and delayed acknowledgements stall every message for 40 ms.
+//! Negotiation asks for no more than is needed (Postfix, `MILTER_README`): MAIL and the end of the message are answered,
+//! and a chunk of the body where bodies are looked at. Over TCP the DATA event is kept: with it negotiated away, Nagle's
+//! algorithm and delayed acknowledgements stall every message for 40 ms.
 
+use std::borrow::Cow;
 use std::ffi::{CStr, CString};
 use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
@@ -55,7 +57,7 @@ pub fn callbacks<L: Lookup + 'static>(
         .on_data(|_| Box::pin(async { Status::Continue }))
         .on_header(|context, name, body| Box::pin(async move { header(context, &name, &body) }))
         .on_eoh(|context| Box::pin(end_of_header(context)))
-        .on_body(|context, chunk| Box::pin(async move { body(context, &chunk) }))
+        .on_body(|context, chunk| Box::pin(async move { body(context, &chunk).await }))
         .on_eom(|context| Box::pin(end_of_message(context)))
         .on_abort(|context| Box::pin(async move { abort(context) }))
 }
@@ -72,12 +74,14 @@ fn negotiate<L: Lookup + 'static>(
     let mut wanted = ProtoOpts::NO_CONNECT
         | ProtoOpts::NO_HELO
         | ProtoOpts::NO_UNKNOWN
+        | ProtoOpts::NOREPLY_RCPT
         | ProtoOpts::NOREPLY_HEADER
+        // The verdict is said with the first chunk of the body, or at the end of the message: one answer less.
+        | ProtoOpts::NOREPLY_EOH
         | ProtoOpts::LEADING_SPACE
         | ProtoOpts::SKIP;
     if shared.transport == Transport::Unix {
-        // Unanswered steps in a row are what Nagle's algorithm waits for, so not over TCP.
-        wanted |= ProtoOpts::NO_DATA | ProtoOpts::NOREPLY_RCPT;
+        wanted |= ProtoOpts::NO_DATA;
     }
     let steps = Steps { recipients: site.needs_recipients(), body: site.needs_bodies() };
     for (needed, without) in [(steps.recipients, ProtoOpts::NO_RCPT), (steps.body, ProtoOpts::NO_BODY)] {
@@ -143,20 +147,24 @@ fn header<L: Lookup + 'static>(context: &mut Context<Connection<L>>, name: &CStr
 async fn end_of_header<L: Lookup + 'static>(context: &mut Context<Connection<L>>) -> Status {
     let queue_id = queue_id(&context.macros);
     let Some(connection) = &mut context.data else { return Status::Tempfail };
+    if connection.options.contains(ProtoOpts::NOREPLY_EOH) {
+        return Status::Noreply;
+    }
     let judged = AssertUnwindSafe(connection.session.end_of_header(&queue_id)).catch_unwind().await;
     let outcome = unless_panicked(judged, &mut connection.session);
     status(outcome.unwrap_or_else(deferred), &mut context.reply)
 }
 
-fn queue_id(macros: &Macros) -> String {
-    macros.get(c"i").map(|id| id.to_string_lossy().into_owned()).unwrap_or_default()
+fn queue_id(macros: &Macros) -> Cow<'_, str> {
+    macros.get(c"i").map(CStr::to_string_lossy).unwrap_or_default()
 }
 
-fn body<L: Lookup + 'static>(context: &mut Context<Connection<L>>, chunk: &[u8]) -> Status {
+async fn body<L: Lookup + 'static>(context: &mut Context<Connection<L>>, chunk: &[u8]) -> Status {
     let queue_id = queue_id(&context.macros);
     let Some(connection) = &mut context.data else { return Status::Tempfail };
     let skips = connection.options.contains(ProtoOpts::SKIP);
-    match guarded(&mut connection.session, |session| session.body(chunk, &queue_id)) {
+    let next = AssertUnwindSafe(connection.session.body(chunk, &queue_id)).catch_unwind().await;
+    match unless_panicked(next, &mut connection.session) {
         Some(Next::More) => Status::Continue,
         // What the MTA does not let us skip comes and does nothing.
         Some(Next::Skip) => {

@@ -189,12 +189,14 @@ impl<L: Lookup + 'static> Session<L> {
         }
     }
 
-    /// The end of the header: everything that a decision needs is known. `queue_id` is the macro `i`.
+    /// The end of the header: everything that a decision needs is known, but for what the body holds. Where it is not
+    /// told of, what follows shows it. `queue_id` is the macro `i`.
     pub async fn end_of_header(&mut self, queue_id: &str) -> Outcome {
         let Some(transaction) = &mut self.transaction else {
             // The MTA sent no MAIL, or went on after we had accepted: nothing is known of the message.
             return Outcome::Refuse(reply::temporary());
         };
+        let Stage::Header = transaction.stage else { return Outcome::Continue };
         let outcome = transaction.end_of_header(queue_id).await;
         if outcome != Outcome::Continue {
             self.transaction = None;
@@ -203,8 +205,14 @@ impl<L: Lookup + 'static> Session<L> {
     }
 
     /// A piece of the body. `queue_id` is the macro `i`.
-    pub fn body(&mut self, chunk: &[u8], queue_id: &str) -> Next {
-        let Some(transaction) = &mut self.transaction else { return Next::Skip };
+    pub async fn body(&mut self, chunk: &[u8], queue_id: &str) -> Next {
+        if self.transaction.is_none() {
+            return Next::Skip;
+        }
+        let outcome = self.end_of_header(queue_id).await;
+        let (Outcome::Continue, Some(transaction)) = (&outcome, &mut self.transaction) else {
+            return Next::End(outcome);
+        };
         let next = transaction.body(chunk, queue_id);
         if matches!(next, Next::End(_)) {
             self.transaction = None;
@@ -212,12 +220,12 @@ impl<L: Lookup + 'static> Session<L> {
         next
     }
 
-    /// The end of the message: what is to be done with it. A message that was not judged is deferred. `queue_id` is the
-    /// macro `i`.
+    /// The end of the message: what is to be done with it. `queue_id` is the macro `i`.
     pub async fn end_of_message(&mut self, queue_id: &str) -> End {
-        match self.transaction.take() {
-            Some(transaction) => transaction.end(queue_id).await,
-            None => End::deferred(),
+        let outcome = self.end_of_header(queue_id).await;
+        match (outcome, self.transaction.take()) {
+            (Outcome::Continue, Some(transaction)) => transaction.end(queue_id).await,
+            (outcome, _) => End::without_change(outcome),
         }
     }
 

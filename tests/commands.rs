@@ -556,6 +556,7 @@ fn a_log_that_cannot_be_written_stops_nothing() {
     assert_eq!(wire.mail("anna", "<anna@example.org>").0, 'c');
     wire.send_strings('L', &["From", " anna@example.org"]);
     wire.send('N', b"");
+    wire.send('B', b"text");
     let answer = wire.receive();
     process.kill().unwrap();
     process.wait().unwrap();

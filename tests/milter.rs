@@ -355,7 +355,6 @@ fn modifications_come_in_their_order() {
         wire.send_strings('L', &field);
     }
     wire.send('N', b"");
-    assert_eq!(wire.receive().0, 'c');
     wire.send('E', b"");
     let packet =
         |letter, index: &[u8], texts: &[&str]| Packet(letter, [index, &wire_strings(texts)].concat());
@@ -597,7 +596,8 @@ fn many_connections_cost_little_memory() {
     assert!(memory < 64 * 1024, "{memory} KiB");
     for wire in &mut connections {
         wire.send('N', b"");
-        assert_eq!(wire.receive().0, 'c', "the message is to be changed at its end");
+        wire.send('B', b"text");
+        assert_eq!(wire.receive().0, 's', "the message is to be changed at its end");
     }
 }
 
@@ -616,6 +616,8 @@ fn descriptors_run_out() {
     assert_eq!(wire.mail("anna", "<anna@example.org>").0, 'c');
     wire.send_strings('L', &["From", " anna@example.org"]);
     wire.send('N', b"");
+    wire.send('B', b"text");
     assert_eq!(wire.receive().0, 'a');
-    wait_until("the descriptors of the crowd are free", || milter.open_descriptors() < 20);
+    drop(wire);
+    wait_until("the descriptors of the crowd are free", || milter.open_descriptors() <= alone);
 }

@@ -202,12 +202,47 @@ async fn a_header_without_a_message_is_deferred() {
     assert_eq!(code(&session.end_of_message("4QID").await.outcome), "451");
 }
 
+/// Which step comes first behind the header is for the MTA and the negotiation to say.
 #[tokio::test]
-async fn a_message_that_was_not_judged_is_deferred() {
-    let (mut session, _sender, _) = session(site(Directed::Answer, Mode::Enforce));
-    mail(&mut session, Some("boss"));
-    session.header(b"From", b"anna@example.org");
-    assert_eq!(code(&session.end_of_message("4QID").await.outcome), "451");
+async fn the_verdict_is_the_same_wherever_the_header_ends() {
+    let (mut session, _sender, transactions) = session(site(Directed::Answer, Mode::Enforce));
+    for (login, from, expected, changes) in [
+        ("anna", "anna@example.org", "accept", 0),
+        ("anna", "boss@example.org", "accept", 1),
+        ("boss", "anna@example.org", "550", 0),
+    ] {
+        for (steps, shown) in [("NBE", 'N'), ("BE", 'B'), ("NE", 'N'), ("E", 'E'), ("NNBBE", 'N')] {
+            mail(&mut session, Some(login));
+            session.header(b"From", from.as_bytes());
+            let (mut outcome, mut at, mut modifications) = (Outcome::Continue, 'M', Vec::new());
+            for step in steps.chars() {
+                if outcome != Outcome::Continue {
+                    break;
+                }
+                at = step;
+                outcome = match step {
+                    'N' => session.end_of_header("4QID").await,
+                    'B' => match session.body(b"text", "4QID").await {
+                        Next::End(outcome) => outcome,
+                        Next::Skip => Outcome::Continue,
+                        Next::More => panic!("the body is not needed"),
+                    },
+                    _ => {
+                        let end = session.end_of_message("4QID").await;
+                        modifications = end.modifications;
+                        end.outcome
+                    }
+                };
+            }
+            let said_at = if changes == 0 { shown } else { 'E' };
+            assert_eq!(
+                (code(&outcome), modifications.len(), at),
+                (expected, changes, said_at),
+                "{steps} {from}"
+            );
+        }
+    }
+    assert_eq!(transactions.counts().0, 15);
 }
 
 #[tokio::test]
@@ -254,7 +289,7 @@ async fn begin(session: &mut Session<Found>, login: &str, from: &str) -> Outcome
 async fn invite(session: &mut Session<Found>, login: &str, from: &str) -> End {
     assert_eq!(begin(session, login, from).await, Outcome::Continue);
     for piece in invitation(from) {
-        assert_eq!(session.body(piece.as_bytes(), "4QID"), Next::More);
+        assert_eq!(session.body(piece.as_bytes(), "4QID").await, Next::More);
     }
     session.end_of_message("4QID").await
 }
@@ -284,7 +319,7 @@ async fn a_long_body_is_judged_as_any_other() {
     let long = |organizer| invitation(organizer).concat().replace("END:VEVENT", &format!("{text}END:VEVENT"));
     for (organizer, code, changes) in [("chair@example.org", "accept", 2), ("boss@example.org", "550", 0)] {
         assert_eq!(begin(&mut session, "anna", "chair@example.org").await, Outcome::Continue);
-        assert_eq!(session.body(long(organizer).as_bytes(), "4QID"), Next::More);
+        assert_eq!(session.body(long(organizer).as_bytes(), "4QID").await, Next::More);
         let End { outcome, modifications, .. } = session.end_of_message("4QID").await;
         assert_eq!((self::code(&outcome), modifications.len()), (code, changes), "{organizer}");
     }
@@ -295,7 +330,7 @@ async fn the_right_to_schedule_is_for_the_principals_invitations() {
     let (mut session, _sender, _) = session(site(Directed::Answer, Mode::Enforce));
     assert_eq!(begin(&mut session, "anna", "chair@example.org").await, Outcome::Continue);
     let text = invitation("boss@example.org").concat();
-    assert_eq!(session.body(text.as_bytes(), "4QID"), Next::More);
+    assert_eq!(session.body(text.as_bytes(), "4QID").await, Next::More);
     let End { outcome, modifications, .. } = session.end_of_message("4QID").await;
     assert_eq!((code(&outcome), modifications), ("550", vec![]));
 }
@@ -305,9 +340,9 @@ async fn a_body_that_is_too_long_stays_unread() {
     let (mut session, _sender, _) = session(site(Directed::Answer, Mode::Enforce));
     for (from, expected, changes) in [("boss@example.org", "accept", 1), ("chair@example.org", "552", 0)] {
         assert_eq!(begin(&mut session, "anna", from).await, Outcome::Continue);
-        assert_eq!(session.body(&vec![b'a'; 1 << 20], "4QID"), Next::More);
-        assert_eq!(session.body(b"a", "4QID"), Next::Skip);
-        assert_eq!(session.body(b"a", "4QID"), Next::Skip);
+        assert_eq!(session.body(&vec![b'a'; 1 << 20], "4QID").await, Next::More);
+        assert_eq!(session.body(b"a", "4QID").await, Next::Skip);
+        assert_eq!(session.body(b"a", "4QID").await, Next::Skip);
         let End { outcome, modifications, .. } = session.end_of_message("4QID").await;
         assert_eq!((code(&outcome), modifications.len()), (expected, changes), "{from}");
     }
@@ -320,9 +355,9 @@ async fn without_room_for_the_body_the_message_is_deferred() {
     let (mut first, sender, transactions) = session(site);
     let mut second = Session::new(sender.subscribe(), transactions.clone(), STEPS);
     assert_eq!(begin(&mut first, "anna", "boss@example.org").await, Outcome::Continue);
-    assert_eq!(first.body(&vec![b'a'; crate::bodies::MAX_HELD], "4QID"), Next::More);
+    assert_eq!(first.body(&vec![b'a'; crate::bodies::MAX_HELD], "4QID").await, Next::More);
     assert_eq!(begin(&mut second, "anna", "boss@example.org").await, Outcome::Continue);
-    let Next::End(outcome) = second.body(b"a", "4QID") else { panic!("there is room") };
+    let Next::End(outcome) = second.body(b"a", "4QID").await else { panic!("there is room") };
     assert_eq!(code(&outcome), "451");
     assert_eq!(code(&second.end_of_message("4QID").await.outcome), "451");
     first.abort();
@@ -354,7 +389,7 @@ async fn the_body_is_let_go_before_the_report_is_sent() {
     session.header(b"Content-Type", b" text/calendar; method=REQUEST");
     assert_eq!(session.end_of_header("4QID").await, Outcome::Continue);
     let text = invitation("boss@example.org").concat();
-    assert_eq!(session.body(text.as_bytes(), "4QID"), Next::More);
+    assert_eq!(session.body(text.as_bytes(), "4QID").await, Next::More);
     let mut end = std::pin::pin!(session.end_of_message("4QID"));
     let _connection = tokio::select! {
         end = &mut end => panic!("{end:?}"),

@@ -13,8 +13,9 @@ use crate::support::wire::{ACTIONS, STEPS, strings};
 /// How long one answer may take: above `directory.timeout`, for a message asks twice.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// Steps (libmilter's mfdef.h) that the program does without on a Unix socket: RCPT, DATA; and that headers are answered.
-const UNASKED: u32 = 0x08 | 0x200 | 0x80;
+/// Steps (libmilter's mfdef.h) that the program does without on a Unix socket: RCPT, DATA; and that headers and their end
+/// are answered.
+const UNASKED: u32 = 0x08 | 0x200 | 0x80 | 0x4_0000;
 
 /// What a message is.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
@@ -186,6 +187,7 @@ impl Talk {
             sent.extend(packet(b'L', &strings(&[name, &format!(" {value}")])));
         }
         sent.extend(packet(b'N', b""));
+        sent.extend(packet(b'B', message.body().as_bytes()));
         self.send(&sent)?;
         match self.receive()? {
             (b'c', _) => {}
@@ -194,10 +196,6 @@ impl Talk {
             }
         }
         let mut last = self.receive()?;
-        if last.0 == b'c' {
-            self.send(&packet(b'B', message.body().as_bytes()))?;
-            last = self.receive()?;
-        }
         let mut changes = Changes::default();
         if matches!(last.0, b'c' | b's') {
             self.send(&packet(b'E', b""))?;

@@ -1,4 +1,4 @@
--- Own mail is accepted at the end of its header: its body is never sent. The next message begins from nothing.
+-- Own mail is accepted at the first chunk of its body: the rest is never sent. The next message begins from nothing.
 
 local conn = connect()
 for _ = 1, 3 do
@@ -6,6 +6,7 @@ for _ = 1, 3 do
     expect(conn, SMFIR_CONTINUE)
     header(conn, "From", " Anna Adams <anna@example.org>", "Subject", " x")
     end_of_header(conn)
+    body(conn, "Hello.\r\n")
     expect(conn, SMFIR_ACCEPT)
     abort(conn)
 end

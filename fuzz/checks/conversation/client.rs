@@ -75,8 +75,8 @@ impl Client {
         transport: Transport,
     ) {
         let failed = moods.failed();
-        if asked.0 == b'N'
-            && let Some(claim) = &mut self.model.claim
+        if b"NBE".contains(&asked.0)
+            && let Some(claim) = self.model.claim.as_mut().filter(|claim| !claim.waits)
         {
             claim.failed_before = failed;
         }
@@ -99,9 +99,23 @@ impl Client {
         }
         self.check_verdict(asked, &answer, &modifications, moods);
         self.model.answered(answer.0);
-        // As in libmilter: the body's answer comes first, and again in the place of the end's.
-        if asked.0 == b'E' && answer.0 == b's' {
-            assert_eq!(self.listen(PATIENCE).await, Heard::Packet(answer));
+        if asked.0 == b'E' && !asked.1.is_empty() {
+            self.hear_again(&answer).await;
+        }
+    }
+
+    /// As in libmilter: what answers a body in the packet that ends the message is said again in the place of the end's
+    /// answer, where a reply's text is not known any more.
+    async fn hear_again(&mut self, first: &Packet) {
+        let again = match (first.0, first.1.first()) {
+            (b'y', Some(b'4')) => b't',
+            (b'y', _) => b'r',
+            (letter, _) => letter,
+        };
+        match self.listen(PATIENCE).await {
+            Heard::Packet(packet) => assert_eq!(packet, Packet(again, Vec::new())),
+            Heard::Nothing => assert!(first.0 != b's', "no second answer to {first:?}"),
+            Heard::Closed => panic!("the milter hung up"),
         }
     }
 
@@ -115,8 +129,8 @@ impl Client {
             b'M' | b'R' | b'L' | b'N' | b'B' | b'E' if deferred => b"t",
             b'R' | b'L' => b"c",
             b'M' | b'N' => b"cay",
-            b'B' if skips => b"csy",
-            b'B' => b"cy",
+            b'B' if skips => b"casy",
+            b'B' => b"cay",
             // No report was taken, so nothing may be dropped.
             b'E' if skips && !asked.1.is_empty() => b"says",
             b'E' => b"ay",
@@ -149,8 +163,8 @@ impl Client {
             "asked for what is not offered"
         );
         // The steps without which nothing can be judged, and their answers.
-        assert_eq!(steps & (0x4 | 0x20 | 0x40 | 0x4000 | 0x4_0000 | 0x8_0000), 0, "{steps:x}");
-        assert!(transport == Transport::Unix || steps & (NO_DATA | 0x8000 | 0x1_0000) == 0, "{steps:x}");
+        assert_eq!(steps & (0x4 | 0x20 | 0x40 | 0x4000 | 0x8_0000), 0, "{steps:x}");
+        assert!(transport == Transport::Unix || steps & (NO_DATA | 0x1_0000) == 0, "{steps:x}");
         self.model.steps = steps;
         self.model.negotiated = Some((actions, settings));
     }
@@ -160,7 +174,7 @@ impl Client {
         let Some((actions, negotiated)) = self.model.negotiated else { return };
         changes::check_form(modifications, actions, self.model.steps & LEADING_SPACE != 0);
         let Some(claim) = &mut self.model.claim else {
-            assert!(!b"NE".contains(&asked.0) || answer.0 != b'a', "a message of which nothing is known");
+            assert!(!b"NBE".contains(&asked.0) || answer.0 != b'a', "a message of which nothing is known");
             return;
         };
         match (asked.0, answer.0) {
@@ -168,9 +182,9 @@ impl Client {
                 assert_eq!(claim.login, None);
                 assert_eq!(oracle::forbids(claim, 0), None);
             }
-            (b'N', b'c') => claim.waits = true,
-            (b'N' | b'E', b'a') => {
-                assert!(asked.0 == b'N' || claim.waits, "the header has not ended");
+            (b'N' | b'B', b'c' | b's') => claim.waits = true,
+            (b'B', b'a') if claim.waits => panic!("accepted in the middle of the body: {claim:?}"),
+            (b'N' | b'B' | b'E', b'a') => {
                 let forbidden = oracle::forbids(claim, moods.failed());
                 assert_eq!(forbidden, None, "accepted: {claim:?}");
                 changes::check(claim, modifications);
@@ -178,7 +192,8 @@ impl Client {
             (_, b'y') => {
                 assert!(modifications.is_empty(), "changed and refused: {modifications:?}");
                 let own = negotiated == claim.settings && oracle::must_pass(claim, moods.failed());
-                assert!(asked.0 != b'N' || !own, "refused: {claim:?} {answer:?}");
+                let is_first = b"NB".contains(&asked.0) && !claim.waits;
+                assert!(!is_first || !own, "refused: {claim:?} {answer:?}");
             }
             _ => {}
         }

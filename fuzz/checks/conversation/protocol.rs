@@ -17,6 +17,7 @@ pub(crate) const SKIP: u32 = 0x400;
 pub(crate) const LEADING_SPACE: u32 = 0x10_0000;
 const NOREPLY_HEADER: u32 = 0x80;
 const NOREPLY_RCPT: u32 = 0x8000;
+const NOREPLY_EOH: u32 = 0x4_0000;
 
 /// A packet: its letter and its data.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -136,9 +137,9 @@ pub(crate) struct Claim {
     pub(crate) body: usize,
     /// Of the site, when the message began.
     pub(crate) settings: Settings,
-    /// How many questions the directory had not answered when the header ended.
+    /// How many questions the directory had not answered when the header was judged.
     pub(crate) failed_before: usize,
-    /// The header has ended, and the verdict is due at the end.
+    /// The header has ended and was judged, and what follows from it is due at the end.
     pub(crate) waits: bool,
 }
 
@@ -268,7 +269,8 @@ impl Model {
                 }
                 Due::Answer
             }
-            Data | Eoh | Unknown => Due::Answer,
+            Eoh => self.unless(NOREPLY_EOH),
+            Data | Unknown => Due::Answer,
             Abort => {
                 self.claim = None;
                 Due::Nothing
