@@ -43,12 +43,40 @@ const DOMAINS: [&str; 3] = ["example.org", "mail.example.org", "old-name.example
 const MOST: f64 = 1024.0;
 
 const FIRST: [&str; 16] = [
-    "Anna", "Bernhard", "Christine", "Dieter", "Elisabeth", "Friedrich", "Gabriele", "Hans", "Ines", "Joachim",
-    "Katharina", "Lars", "Monika", "Norbert", "Olga", "Peter",
+    "Anna",
+    "Bernhard",
+    "Christine",
+    "Dieter",
+    "Elisabeth",
+    "Friedrich",
+    "Gabriele",
+    "Hans",
+    "Ines",
+    "Joachim",
+    "Katharina",
+    "Lars",
+    "Monika",
+    "Norbert",
+    "Olga",
+    "Peter",
 ];
 const LAST: [&str; 16] = [
-    "Adams", "Baumgartner", "Claussen", "Dietrich", "Ebert", "Fischer", "Gruber", "Hoffmann", "Jansen", "Krause",
-    "Lehmann", "Meyer", "Neumann", "Oppermann", "Petersen", "Richter",
+    "Adams",
+    "Baumgartner",
+    "Claussen",
+    "Dietrich",
+    "Ebert",
+    "Fischer",
+    "Gruber",
+    "Hoffmann",
+    "Jansen",
+    "Krause",
+    "Lehmann",
+    "Meyer",
+    "Neumann",
+    "Oppermann",
+    "Petersen",
+    "Richter",
 ];
 
 fn main() {
@@ -283,7 +311,8 @@ impl Made {
 
 fn made(schema: &Schema, ldif: &str) -> Arc<Entry> {
     let directory = LdifDirectory::parse(Path::new("bench"), ldif.as_bytes(), schema, None).unwrap();
-    let dn = delegation_milter::dn::Dn::parse(ldif.lines().next().unwrap().trim_start_matches("dn: ")).unwrap();
+    let dn =
+        delegation_milter::dn::Dn::parse(ldif.lines().next().unwrap().trim_start_matches("dn: ")).unwrap();
     directory.by_dn(&dn).now_or_never().unwrap().unwrap().unwrap()
 }
 
@@ -293,8 +322,7 @@ impl Lookup for Made {
         let mut random = fastrand::Rng::with_seed(login.len() as u64 ^ fastrand::u64(..));
         // Each group anew, as it comes from a server.
         let group = |_| Arc::new(Entry::clone(&self.groups[random.usize(..GROUPS)]));
-        let groups = (0..GROUPS_EACH).map(group);
-        let groups = groups.map(|group| delegation_milter::grant::Membership { group, through: None }).collect();
+        let groups = (0..GROUPS_EACH).map(group).collect();
         Ok(Some(Person { entry, groups }))
     }
 

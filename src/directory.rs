@@ -10,7 +10,7 @@ use std::sync::Arc;
 
 use crate::address::Address;
 use crate::dn::Dn;
-use crate::grant::{Entry, Membership, Sid};
+use crate::grant::{Entry, Sid};
 use crate::reply::printable_within;
 
 pub mod cache;
@@ -97,6 +97,16 @@ pub trait Directory: Send + Sync {
     /// The entry with this security identifier, whatever it is: for the administrator's commands. None where the
     /// schema has no access control.
     fn by_sid(&self, sid: &Sid) -> impl Future<Output = Result<Option<Arc<Entry>>, Failure>> + Send;
+}
+
+/// A security group that an entry is in.
+#[derive(Clone, Debug)]
+pub struct Membership {
+    /// The group.
+    pub group: Arc<Entry>,
+    /// The group through which it is, as an index into the same list, where that is known; none for the entry's
+    /// own groups.
+    pub through: Option<usize>,
 }
 
 /// Of those who have a login in one attribute, the only one; none if nobody has it, a failure that names all if several do.

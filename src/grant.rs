@@ -17,7 +17,7 @@ mod submitter;
 pub use context::{Context, DecidedBy, GrantRules, Place, Scope};
 pub use security::{Security, Trustee};
 pub use sid::{Sid, SidError};
-pub use submitter::{Account, Membership, Mode, Person, Submitter};
+pub use submitter::{Account, Mode, Person, Submitter};
 
 /// A right that a principal's entry can grant.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -320,7 +320,7 @@ pub fn member_right(principal: &Entry, submitter: &Submitter, rules: &GrantRules
 /// Whether the principal is a security group that the submitter is in.
 pub fn is_member(principal: &Entry, submitter: &Submitter, rules: &GrantRules) -> bool {
     shares_context(principal, submitter, rules)
-        && submitter.groups.iter().any(|membership| membership.group.dn == principal.dn)
+        && submitter.groups.iter().any(|group| group.dn == principal.dn)
 }
 
 /// Whether the submitter itself, whatever groups it is in, shares the principal's context.

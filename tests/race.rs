@@ -118,7 +118,7 @@ async fn ask(site: Arc<Site<Answers>>, told: Arc<Told>) {
         }
         let version = told.group.load(SeqCst);
         if let Ok(person) = site.lookup.person("lena").await {
-            let is_in = person.unwrap().groups.iter().any(|found| found.group.dn.as_str() == OFFICE);
+            let is_in = person.unwrap().groups.iter().any(|found| found.dn.as_str() == OFFICE);
             // Whatever was made since may show.
             if told.group_made.load(SeqCst) == version {
                 assert_eq!(is_in, version.is_multiple_of(2), "version {version} of the office");

@@ -200,8 +200,9 @@ struct Step {
 pub async fn explain(config: Config, login: &str, question: &Question) -> Result<Explanation, ExplainError> {
     let (submission, address) = submission(question)?;
     let site = open::command(config)?;
-    // One by one, so that the path to each group is known.
-    let submitter = gather::submitter(&site, login, site.lookup.person_asking(login, 1).await?);
+    let (person, through) = site.lookup.person_with_paths(login).await?.unzip();
+    let through = through.unwrap_or_default();
+    let submitter = gather::submitter(&site, login, person);
     let message = submission.message(&submitter);
     let (original, body) = submission.into_parts();
     let (verdict, content) = judged(&site, &message, body).await?;
@@ -209,7 +210,7 @@ pub async fn explain(config: Config, login: &str, question: &Question) -> Result
     let owners = gather::owners(&site.lookup, owners).await?;
     let facts = Facts { submitter, owners };
     let report = bounce::report(&site, &facts.submitter, &message, &original, &verdict);
-    let explainer = Explainer::new(&site, &facts.submitter).await?;
+    let explainer = Explainer::new(&site, &facts.submitter, &through).await?;
     let case = Case { site: &site, message: &message, facts: &facts, explainer };
     let explanation = case.explain(address.as_ref(), &verdict).await?;
     Ok(Explanation { calendar: calendar(&verdict, content.as_ref()), report, ..explanation })

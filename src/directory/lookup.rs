@@ -7,9 +7,9 @@ use std::future::Future;
 use std::sync::Arc;
 
 use crate::address::{Address, AddressRules};
-use crate::directory::{Directory, Failure, MEMBERS_A_SEARCH, security_groups};
+use crate::directory::{Directory, Failure, MEMBERS_A_SEARCH, Membership, security_groups};
 use crate::dn::Dn;
-use crate::grant::{Entry, GrantRules, Membership, Person};
+use crate::grant::{Entry, GrantRules, Person};
 
 /// The entries that hold an address, in any of its forms.
 pub type Holders = Arc<[Arc<Entry>]>;
@@ -64,7 +64,9 @@ pub struct Resolver<D> {
 
 impl<D: Directory> Lookup for Resolver<D> {
     async fn person(&self, login: &str) -> Result<Option<Person>, Failure> {
-        self.person_asking(login, MEMBERS_A_SEARCH).await
+        let Some(entry) = self.entry(login).await? else { return Ok(None) };
+        let groups = self.groups(&entry).await?;
+        Ok(Some(Person { entry, groups }))
     }
 
     async fn owners(&self, address: &Address) -> Result<Holders, Failure> {
@@ -82,12 +84,17 @@ impl<D: Directory> Resolver<D> {
         Self { directory, rules }
     }
 
-    /// The person behind a login, asking for the groups of `batch` members at a time; asked one by one, the path to
-    /// each group is known.
-    pub async fn person_asking(&self, login: &str, batch: usize) -> Result<Option<Person>, Failure> {
+    /// The person behind a login, and for each of its groups the one through which it is in it, as
+    /// [`Membership::through`]. The groups of each group are asked for one by one, so that this is known.
+    pub async fn person_with_paths(
+        &self,
+        login: &str,
+    ) -> Result<Option<(Person, Vec<Option<usize>>)>, Failure> {
         let Some(entry) = self.entry(login).await? else { return Ok(None) };
-        let groups = self.groups(&entry, batch).await?;
-        Ok(Some(Person { entry, groups }))
+        let memberships = self.memberships(&entry, 1).await?;
+        let through = memberships.iter().map(|membership| membership.through).collect();
+        let groups = memberships.into_iter().map(|membership| membership.group).collect();
+        Ok(Some((Person { entry, groups }, through)))
     }
 
     /// `directory.group_depth`
@@ -96,14 +103,15 @@ impl<D: Directory> Resolver<D> {
     }
 
     /// The security groups that an entry is in.
-    pub(crate) async fn groups(
-        &self,
-        entry: &Arc<Entry>,
-        batch: usize,
-    ) -> Result<Arc<[Membership]>, Failure> {
+    pub(crate) async fn groups(&self, entry: &Arc<Entry>) -> Result<Arc<[Arc<Entry>]>, Failure> {
+        let memberships = self.memberships(entry, MEMBERS_A_SEARCH).await?;
+        Ok(memberships.into_iter().map(|membership| membership.group).collect())
+    }
+
+    async fn memberships(&self, entry: &Arc<Entry>, batch: usize) -> Result<Vec<Membership>, Failure> {
         let admits = |group: &Dn| self.rules.grants.share_context(&entry.dn, group);
         let depth = self.rules.group_depth;
-        Ok(security_groups(&self.directory, entry, depth, batch, admits).await?.into())
+        security_groups(&self.directory, entry, depth, batch, admits).await
     }
 
     /// The entry of a login. Its realm is stripped if it is listed, and chooses the context.

@@ -42,23 +42,13 @@ pub enum Mode {
     Observe,
 }
 
-/// A security group that the submitter is in.
-#[derive(Clone, Debug, Eq, PartialEq)]
-pub struct Membership {
-    /// The group.
-    pub group: Arc<Entry>,
-    /// The group through which it is, as an index into the same list, where that is known; none for the entry's
-    /// own groups.
-    pub through: Option<usize>,
-}
-
 /// Who logs in, as the directory has it.
 #[derive(Clone, Debug, Eq, PartialEq)]
 pub struct Person {
     /// The entry.
     pub entry: Arc<Entry>,
     /// The security groups that it is in, directly or through security groups alone.
-    pub groups: Arc<[Membership]>,
+    pub groups: Arc<[Arc<Entry>]>,
 }
 
 /// Who authenticated.
@@ -71,7 +61,7 @@ pub struct Submitter {
     /// Its `[[account]]`.
     pub account: Option<Arc<Account>>,
     /// The security groups that it is in, directly or through security groups alone.
-    pub groups: Arc<[Membership]>,
+    pub groups: Arc<[Arc<Entry>]>,
 }
 
 impl Submitter {
@@ -118,9 +108,6 @@ impl Submitter {
 
     /// The entries whose grants are the submitter's: its own, and its security groups.
     pub fn identities(&self) -> impl Iterator<Item = &Entry> {
-        self.entry
-            .as_deref()
-            .into_iter()
-            .chain(self.groups.iter().map(|membership| membership.group.as_ref()))
+        self.entry.iter().chain(self.groups.iter()).map(Arc::as_ref)
     }
 }

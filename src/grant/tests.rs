@@ -61,12 +61,12 @@ impl Entry {
 
 /// The person with this name, in these groups.
 fn submitter(name: &str, groups: &[&str]) -> Submitter {
-    let membership = |name: &&str| Membership { group: Arc::new(group(name)), through: None };
+    let in_group = |name: &&str| Arc::new(group(name));
     Submitter {
         login: name.to_owned(),
         entry: Some(Arc::new(person(name))),
         account: None,
-        groups: groups.iter().map(membership).collect(),
+        groups: groups.iter().map(in_group).collect(),
     }
 }
 
@@ -358,10 +358,8 @@ fn no_grant_crosses_a_context() {
 fn any_identity_that_is_named_will_do() {
     // One address, primary of a group elsewhere and of one here: the grant names both.
     let rules = in_contexts(&["ou=a,dc=org", "ou=b,dc=org"]);
-    let groups = ["cn=g,ou=b,dc=org", "cn=g,ou=a,dc=org"].map(|name| {
-        let group = Arc::new(group(name).mail(&["g@example.org"], &[]));
-        Membership { group, through: None }
-    });
+    let groups = ["cn=g,ou=b,dc=org", "cn=g,ou=a,dc=org"]
+        .map(|name| Arc::new(group(name).mail(&["g@example.org"], &[])));
     let submitter = Submitter { groups: groups.into(), ..submitter("uid=x,ou=a,dc=org", &[]) };
     let principal = person("uid=p,ou=a,dc=org").grants(SendAs, "g@example.org");
     let standing = standing(&principal.grants[0], &principal, &submitter, &rules);

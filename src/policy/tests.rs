@@ -4,7 +4,7 @@ use super::*;
 use crate::address::Pattern;
 use crate::calendar::{Component, Method, Party};
 use crate::dn::Dn;
-use crate::grant::{Account, Context, DecidedBy, Delegate, Grant, Membership, Owners, Right, Submitter};
+use crate::grant::{Account, Context, DecidedBy, Delegate, Grant, Owners, Right, Submitter};
 use crate::message::{Envelope, Header, Recipient};
 
 pub(super) fn address(text: &str) -> Address {
@@ -90,7 +90,7 @@ pub(super) struct Scene {
 impl Scene {
     fn new() -> Self {
         let entry = Arc::new(company().swap_remove(0));
-        let groups = vec![Membership { group: Arc::new(entry_of_team()), through: None }];
+        let groups = vec![Arc::new(entry_of_team())];
         let submitter =
             Submitter { login: "anna".into(), entry: Some(entry), account: None, groups: groups.into() };
         let (company, body) = (company(), Body::Unread);

@@ -1,12 +1,14 @@
 //! Whether a change may be made, and what it takes; and what one should know when it is made.
 
+use std::sync::Arc;
+
 use super::super::roll::Found;
 use super::super::standing;
 use super::{Case, ChangeError, Request, Verb};
+use crate::directory::Failure;
 use crate::directory::grants::{self, Modification, Slot};
 use crate::directory::schema::GrantForm;
-use crate::directory::{Failure, MEMBERS_A_SEARCH};
-use crate::grant::{self, Delegate, Grant, Membership, Right, Standing, Submitter, Trustee};
+use crate::grant::{self, Delegate, Entry, Grant, Right, Standing, Submitter, Trustee};
 use crate::reply;
 
 /// What follows from looking at a request.
@@ -136,14 +138,14 @@ impl Case<'_> {
     async fn through(&self, principal: &Found, delegate: &Found) -> Result<Option<String>, Failure> {
         let rules = &self.site.rules.grants;
         let right = self.request.right;
-        let groups = self.site.lookup.groups(&delegate.entry, MEMBERS_A_SEARCH).await?;
+        let groups = self.site.lookup.groups(&delegate.entry).await?;
         let submitter = Submitter { entry: Some(delegate.entry.clone()), groups, ..Submitter::default() };
-        let is_given = |membership: &&Membership| {
+        let is_given = |group: &&Arc<Entry>| {
             let grants = principal.entry.grants.iter().filter(|grant| grant.right == right);
-            grants.into_iter().any(|grant| grant.delegate.names(&membership.group))
+            grants.into_iter().any(|grant| grant.delegate.names(group))
         };
-        if let Some(membership) = submitter.groups.iter().find(is_given) {
-            let name = reply::printable(membership.group.dn.as_str());
+        if let Some(group) = submitter.groups.iter().find(is_given) {
+            let name = reply::printable(group.dn.as_str());
             return Ok(Some(format!(
                 "to {name}, a group that it is in: revoke it from the group, or take it out of the group"
             )));
@@ -201,7 +203,7 @@ impl Case<'_> {
         if !delegate.is_person {
             return Ok(None);
         }
-        let groups = self.site.lookup.groups(&delegate.entry, MEMBERS_A_SEARCH).await?;
+        let groups = self.site.lookup.groups(&delegate.entry).await?;
         let submitter = Submitter { entry: Some(delegate.entry.clone()), groups, ..Submitter::default() };
         let grants = principal.entry.grants.iter().filter(|grant| grant.right == self.request.right);
         let standings = grants.map(|grant| grant::standing(grant, &principal.entry, &submitter, rules));

@@ -13,14 +13,20 @@ use crate::site::Site;
 pub(super) struct Explainer<'a, D> {
     site: &'a Site<Resolver<D>>,
     submitter: &'a Submitter,
+    /// For each of its groups the one through which it is in it.
+    through: &'a [Option<usize>],
     /// The distribution lists that the submitter, or a security group that it is in, is a member of.
     lists: Vec<Arc<Entry>>,
 }
 
 impl<'a, D: Directory> Explainer<'a, D> {
-    pub(super) async fn new(site: &'a Site<Resolver<D>>, submitter: &'a Submitter) -> Result<Self, Failure> {
+    pub(super) async fn new(
+        site: &'a Site<Resolver<D>>,
+        submitter: &'a Submitter,
+        through: &'a [Option<usize>],
+    ) -> Result<Self, Failure> {
         let lists = Vec::new();
-        let explainer = Self { site, submitter, lists };
+        let explainer = Self { site, submitter, through, lists };
         let lists = explainer.groups_above(Groups::Others).await?;
         Ok(Self { lists, ..explainer })
     }
@@ -62,17 +68,16 @@ impl<'a, D: Directory> Explainer<'a, D> {
     async fn security_groups(&self) -> Result<Vec<Step>, Failure> {
         let Some(entry) = &self.submitter.entry else { return Ok(Vec::new()) };
         let mut steps = Vec::new();
-        let memberships = &self.submitter.groups;
-        for membership in memberships.iter() {
-            let through = membership.through.and_then(|index| memberships.get(index));
-            let reason = match through {
-                Some(step) => format!("through {}", shown(&step.group)),
+        let groups = &self.submitter.groups;
+        for (group, through) in groups.iter().zip(self.through) {
+            let reason = match through.and_then(|index| groups.get(index)) {
+                Some(step) => format!("through {}", shown(step)),
                 None => "directly".to_owned(),
             };
-            steps.push(Step::group(&membership.group, true, reason));
+            steps.push(Step::group(group, true, reason));
         }
         for group in self.groups_above(Groups::Security).await? {
-            if !memberships.iter().any(|membership| membership.group.dn == group.dn) && group.dn != entry.dn {
+            if !groups.iter().any(|known| known.dn == group.dn) && group.dn != entry.dn {
                 let within = self.site.rules.grants.share_context(&entry.dn, &group.dn);
                 let reason =
                     if within { "it is deeper than group_depth" } else { "it is in another context" };
@@ -84,7 +89,7 @@ impl<'a, D: Directory> Explainer<'a, D> {
 
     async fn groups_above(&self, kind: Groups) -> Result<Vec<Arc<Entry>>, Failure> {
         let mut found: Vec<Arc<Entry>> = Vec::new();
-        let identities = self.submitter.entry.iter().chain(self.submitter.groups.iter().map(|m| &m.group));
+        let identities = self.submitter.entry.iter().chain(self.submitter.groups.iter());
         for identity in identities {
             for group in self.site.lookup.directory.groups_of(std::slice::from_ref(identity), kind).await? {
                 if !found.iter().any(|known| known.dn == group.dn) {

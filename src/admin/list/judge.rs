@@ -7,12 +7,11 @@ use super::Found;
 use crate::address::Address;
 use crate::admin::explain::Submission;
 use crate::directory::Failure;
-use crate::directory::MEMBERS_A_SEARCH;
 use crate::directory::login::Login;
 use crate::directory::lookup::Resolver;
 use crate::dn::Dn;
 use crate::gather;
-use crate::grant::{self, Entry, Facts, Membership, Owners, Person, Relation, Rights, Standing, Submitter};
+use crate::grant::{self, Entry, Facts, Owners, Person, Relation, Rights, Standing, Submitter};
 use crate::open::Backend;
 use crate::policy::{self, Answer, Body, Reading, Verdict};
 use crate::reply;
@@ -21,7 +20,7 @@ use crate::site::Site;
 /// Judges, and remembers the groups of those whom it has judged.
 pub(super) struct Judge<'a> {
     pub(super) site: &'a Site<Resolver<Backend>>,
-    groups: HashMap<Dn, Arc<[Membership]>>,
+    groups: HashMap<Dn, Arc<[Arc<Entry>]>>,
 }
 
 /// What a login may do with an address.
@@ -92,11 +91,11 @@ impl<'a> Judge<'a> {
     }
 
     /// The security groups that an entry is in.
-    pub(super) async fn groups(&mut self, entry: &Arc<Entry>) -> Result<Arc<[Membership]>, Failure> {
+    pub(super) async fn groups(&mut self, entry: &Arc<Entry>) -> Result<Arc<[Arc<Entry>]>, Failure> {
         if let Some(groups) = self.groups.get(&entry.dn) {
             return Ok(groups.clone());
         }
-        let groups = self.site.lookup.groups(entry, MEMBERS_A_SEARCH).await?;
+        let groups = self.site.lookup.groups(entry).await?;
         self.groups.insert(entry.dn.clone(), groups.clone());
         Ok(groups)
     }

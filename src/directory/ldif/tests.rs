@@ -598,8 +598,8 @@ mod demo {
         let place = rules.place(&entry.dn);
         let admits = |dn: &Dn| place != Place::Outside && rules.place(dn) == place;
         let groups = now(security_groups(directory, &entry, 16, 200, admits)).unwrap();
-        let submitter =
-            Submitter { login: login.to_owned(), entry: Some(entry), account: None, groups: groups.into() };
+        let groups = groups.into_iter().map(|membership| membership.group).collect();
+        let submitter = Submitter { login: login.to_owned(), entry: Some(entry), account: None, groups };
         let mut owners = Owners::default();
         let entries = now(directory.by_address(&addresses.candidates(&author), None)).unwrap();
         owners.insert(author.clone(), entries.into());

@@ -3,8 +3,7 @@ use std::sync::Arc;
 use super::*;
 use crate::dn::Dn;
 use crate::grant::{
-    Context, DecidedBy, Delegate, Grant, GrantRules, Membership, Right, Rights, Standing, rights_for,
-    standing,
+    Context, DecidedBy, Delegate, Grant, GrantRules, Right, Rights, Standing, rights_for, standing,
 };
 
 const DOMAIN: &str = "S-1-5-21-1-2-3-";
@@ -65,12 +64,12 @@ fn principal(name: &str, entries: &[&str]) -> Entry {
 }
 
 fn submitter(name: &str, groups: &[&str]) -> Submitter {
-    let membership = |name: &&str| Membership { group: Arc::new(entry(name)), through: None };
+    let in_group = |name: &&str| Arc::new(entry(name));
     Submitter {
         login: name.to_owned(),
         entry: Some(Arc::new(entry(name))),
         account: None,
-        groups: groups.iter().map(membership).collect(),
+        groups: groups.iter().map(in_group).collect(),
     }
 }
 
@@ -172,11 +171,7 @@ fn who_is_not_shown_whole_is_allowed_nothing() {
     let mut office = entry("office");
     office.security = None;
     let mut no_group_identifier = submitter("anna", &["team"]);
-    no_group_identifier.groups = [
-        Membership { group: Arc::new(entry("team")), through: None },
-        Membership { group: Arc::new(office), through: None },
-    ]
-    .into();
+    no_group_identifier.groups = [entry("team"), office].map(Arc::new).into();
     for (submitter, who) in [(no_identifier, "anna"), (no_group, "anna"), (no_group_identifier, "office")] {
         assert_eq!(rights_for(&bea, &submitter, &rules(&[])), Rights::default(), "{who}");
         let becomes = standing(&bea.grants[0], &bea, &submitter, &rules(&[]));
