@@ -43,12 +43,9 @@ pub enum AddressError {
 /// A mail address in canonical form. Equality and hash are those of the mail system, not of the bytes.
 #[derive(Clone)]
 pub struct Address {
-    /// Unquoted, in NFC, in the case in which it was written.
-    local: Box<str>,
-    /// Lower-case A-labels, or a domain literal with its brackets.
-    domain: Box<str>,
-    /// What equality means: the folded local part, `@`, the domain.
-    key: Box<str>,
+    /// The local part, unquoted, in NFC, in the case in which it was written; `@`; the domain as lower-case A-labels, or
+    /// a domain literal with its brackets. The last `@` parts the two: no domain has one.
+    text: Box<str>,
 }
 
 impl Address {
@@ -86,43 +83,52 @@ impl Address {
         }
         let local: String = local.nfc().collect();
         let domain = canonical_domain(domain)?;
-        let key = format!("{}@{domain}", local.to_ascii_lowercase());
-        let address = Self { local: local.into(), domain: domain.into(), key: key.into() };
+        let address = Self::canonical(&local, &domain);
         // Longer than it was read, where NFC or A-labels are.
         if address.to_string().len() > MAX_ADDRESS { Err(AddressError::TooLong) } else { Ok(address) }
     }
 
+    /// An address from its parts in canonical form.
+    fn canonical(local: &str, domain: &str) -> Self {
+        Self { text: [local, "@", domain].concat().into() }
+    }
+
     /// The local part, unquoted.
     pub fn local(&self) -> &str {
-        &self.local
+        self.parts().0
     }
 
     /// The domain as lower-case A-labels, or a domain literal with its brackets.
     pub fn domain(&self) -> &str {
-        &self.domain
+        self.parts().1
     }
 
-    /// The form in which addresses are compared; a key for maps.
-    pub fn key(&self) -> &str {
-        &self.key
+    fn parts(&self) -> (&str, &str) {
+        self.text.rsplit_once('@').unwrap_or_default()
+    }
+
+    /// The form in which addresses are compared.
+    pub fn key(&self) -> String {
+        self.text.to_ascii_lowercase()
     }
 
     /// Whether the address can be written without SMTPUTF8 (RFC 6531).
     pub fn is_ascii(&self) -> bool {
-        self.key.is_ascii()
+        self.text.is_ascii()
     }
 
     /// Whether the domain is a literal (RFC 5321 section 4.1.3), of which no directory knows anything.
     pub fn is_literal(&self) -> bool {
-        self.domain.starts_with('[')
+        self.domain().starts_with('[')
     }
 
     /// How a directory may have it: with its domain in A-labels, and in U-labels (RFC 5890 section 2.3.2.1).
     pub fn spellings(&self) -> Vec<String> {
         let mut spellings = vec![self.to_string()];
-        let (unicode, valid) = idna::domain_to_unicode(&self.domain);
-        if valid.is_ok() && *unicode != *self.domain {
-            let in_unicode = Self { domain: unicode.into(), ..self.clone() }.to_string();
+        let (local, domain) = self.parts();
+        let (unicode, valid) = idna::domain_to_unicode(domain);
+        if valid.is_ok() && unicode != domain {
+            let in_unicode = Self::canonical(local, &unicode).to_string();
             // What does not read back is no address of an entry either.
             spellings.extend(Some(in_unicode).filter(|text| Self::parse(text).as_ref() == Ok(self)));
         }
@@ -132,23 +138,24 @@ impl Address {
     /// The address without its extension, as Postfix finds it (`recipient_delimiter`, `split_addr(3)`): from the
     /// first of the `delimiters` on, if something stands before it. Only where the local part needs no quotes.
     pub fn without_extension(&self, delimiters: &str) -> Option<Self> {
-        if !is_dot_atom(&self.local) || never_extended(&self.local, delimiters) {
+        let (local, domain) = self.parts();
+        if !is_dot_atom(local) || never_extended(local, delimiters) {
             return None;
         }
-        let (base, _) = self.local.split_once(|c| delimiters.contains(c))?;
-        Self::from_parts(base, &self.domain).ok()
+        let (base, _) = local.split_once(|c| delimiters.contains(c))?;
+        Self::from_parts(base, domain).ok()
     }
 
     /// The same local part in another domain.
     fn in_domain(&self, domain: &str) -> Self {
-        let key = format!("{}@{domain}", self.local.to_ascii_lowercase());
-        Self { local: self.local.clone(), domain: domain.into(), key: key.into() }
+        Self::canonical(self.local(), domain)
     }
 }
 
 impl PartialEq for Address {
     fn eq(&self, other: &Self) -> bool {
-        self.key == other.key
+        // The domains are in lower case already.
+        self.text.eq_ignore_ascii_case(&other.text)
     }
 }
 
@@ -156,24 +163,33 @@ impl Eq for Address {}
 
 impl Hash for Address {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.key.hash(state);
+        // As one text in lower case, without making it.
+        let mut folded = [0; 64];
+        for part in self.text.as_bytes().chunks(folded.len()) {
+            let Some(folded) = folded.get_mut(..part.len()) else { continue };
+            folded.copy_from_slice(part);
+            folded.make_ascii_lowercase();
+            state.write(folded);
+        }
+        state.write_u8(0xff);
     }
 }
 
 /// The form in which the address is written into a header or an envelope: quoted only where it must be.
 impl fmt::Display for Address {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        if is_dot_atom(&self.local) {
-            return write!(f, "{}@{}", self.local, self.domain);
+        let (local, domain) = self.parts();
+        if is_dot_atom(local) {
+            return f.write_str(&self.text);
         }
         f.write_str("\"")?;
-        for c in self.local.chars() {
+        for c in local.chars() {
             if matches!(c, '"' | '\\') {
                 f.write_str("\\")?;
             }
             write!(f, "{c}")?;
         }
-        write!(f, "\"@{}", self.domain)
+        write!(f, "\"@{domain}")
     }
 }
 
@@ -211,7 +227,7 @@ impl Pattern {
     pub fn matches(&self, address: &Address) -> bool {
         match self {
             Self::Any => true,
-            Self::Domain(domain) => *domain == address.domain,
+            Self::Domain(domain) => **domain == *address.domain(),
             Self::Address(own) => own == address,
         }
     }
@@ -381,6 +397,8 @@ fn never_extended(local: &str, delimiters: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::hash::{BuildHasher, BuildHasherDefault, DefaultHasher};
+
     use super::*;
 
     fn address(text: &str) -> Address {
@@ -537,7 +555,32 @@ mod tests {
         assert!(Pattern::parse("a*").is_err());
     }
 
+    fn hash_of(address: &Address) -> u64 {
+        BuildHasherDefault::<DefaultHasher>::default().hash_one(address)
+    }
+
     proptest::proptest! {
+        /// Longer than what is folded at a time, too.
+        #[test]
+        fn equal_and_hashed_as_its_key(
+            local in "([a-dA-D]{1,3}|[a-b@ -]{1,4}|[à-äÀ-Ä]{1,2}){1,40}",
+            domain in "[a-bA-B]{1,2}",
+            flips in proptest::collection::vec(proptest::bool::ANY, 200),
+        ) {
+            let Ok(one) = Address::from_parts(&local, &domain) else { return Ok(()) };
+            let flip = |(c, flip): (char, &bool)| if *flip { c.to_ascii_uppercase() } else { c };
+            let other: String = local.chars().zip(flips.iter().cycle()).map(flip).collect();
+            let other = Address::from_parts(&other, &domain).unwrap();
+            let third = Address::from_parts(&format!("{local}b"), &domain).unwrap();
+            for other in [&other, &third] {
+                proptest::prop_assert_eq!(one == *other, one.key() == other.key());
+            }
+            proptest::prop_assert_eq!(&one, &other);
+            proptest::prop_assert_eq!(hash_of(&one), hash_of(&other));
+            proptest::prop_assert_eq!(one.local(), local.nfc().collect::<String>());
+            proptest::prop_assert_eq!(one.key(), format!("{}@{}", one.local().to_ascii_lowercase(), one.domain()));
+        }
+
         #[test]
         fn anything_that_parses_reads_back_as_itself(text in "\\PC{0,40}@[a-zäß.-]{1,20}") {
             if let Ok(address) = Address::parse(&text) {

@@ -18,9 +18,11 @@ pub struct DnError;
 /// A distinguished name; equality is that of the directory, not of the bytes. The default is the root, above all entries.
 #[derive(Clone, Default)]
 pub struct Dn {
-    text: Box<str>,
-    /// One canonical text for each relative name, from the entry up to the root.
-    rdns: Box<[Box<str>]>,
+    /// As it was written. Behind it, where that is another, its canonical form: the relative names from the entry up to
+    /// the root, joined by commas. A comma that is part of a value has a backslash before it.
+    texts: Box<str>,
+    /// Where the canonical form begins.
+    canonical: usize,
 }
 
 impl Dn {
@@ -29,39 +31,69 @@ impl Dn {
     pub fn parse(text: &str) -> Result<Self, DnError> {
         let text = trimmed(text);
         let mut rest = text;
-        let mut rdns = Vec::new();
+        let mut canonical = String::with_capacity(text.len());
         while !rest.is_empty() {
             let (rdn, tail) = take_rdn(rest)?;
-            rdns.push(rdn);
+            if !canonical.is_empty() {
+                canonical.push(',');
+            }
+            canonical.push_str(&rdn);
             rest = tail;
         }
-        Ok(Self { text: text.into(), rdns: rdns.into() })
+        Ok(if canonical == text {
+            Self { texts: text.into(), canonical: 0 }
+        } else {
+            Self { texts: [text, &canonical].concat().into(), canonical: text.len() }
+        })
     }
 
     /// Whether the entry is `base` itself or below it.
     pub fn is_within(&self, base: &Self) -> bool {
-        self.rdns.ends_with(&base.rdns)
+        let Some(below) = self.canonical().strip_suffix(base.canonical()) else { return false };
+        below.is_empty() || base.canonical().is_empty() || below.strip_suffix(',').is_some_and(is_whole)
     }
 
     /// How many relative names it has: more means deeper.
     pub fn depth(&self) -> usize {
-        self.rdns.len()
+        self.rdns().count()
     }
 
     /// What its parent hashes as, without the cost of making it; none of the root.
     pub(crate) fn hashable_parent(&self) -> Option<impl Hash + '_> {
-        self.rdns.get(1..)
+        let own = self.rdns().next()?;
+        let above = self.canonical().strip_prefix(own)?;
+        Some(above.strip_prefix(',').unwrap_or_default())
     }
 
     /// The name as it was written.
     pub fn as_str(&self) -> &str {
-        &self.text
+        match self.canonical {
+            0 => &self.texts,
+            end => self.texts.get(..end).unwrap_or_default(),
+        }
+    }
+
+    /// What equality means.
+    fn canonical(&self) -> &str {
+        self.texts.get(self.canonical..).unwrap_or_default()
+    }
+
+    /// The canonical form of each relative name, from the entry up to the root.
+    fn rdns(&self) -> impl Iterator<Item = &str> {
+        let mut is_escaped = false;
+        let parts = move |c| {
+            let parts = c == ',' && !is_escaped;
+            is_escaped = c == '\\' && !is_escaped;
+            parts
+        };
+        // Of the root there is one, which is empty.
+        self.canonical().split(parts).filter(|rdn| !rdn.is_empty())
     }
 }
 
 impl PartialEq for Dn {
     fn eq(&self, other: &Self) -> bool {
-        self.rdns == other.rdns
+        self.canonical() == other.canonical()
     }
 }
 
@@ -70,7 +102,7 @@ impl Eq for Dn {}
 /// By their canonical forms, so that it is the same however they are written.
 impl Ord for Dn {
     fn cmp(&self, other: &Self) -> Ordering {
-        self.rdns.cmp(&other.rdns)
+        self.rdns().cmp(other.rdns())
     }
 }
 
@@ -82,13 +114,13 @@ impl PartialOrd for Dn {
 
 impl Hash for Dn {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.rdns.hash(state);
+        self.canonical().hash(state);
     }
 }
 
 impl fmt::Display for Dn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.text)
+        f.write_str(self.as_str())
     }
 }
 
@@ -96,6 +128,11 @@ impl fmt::Debug for Dn {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
+}
+
+/// Whether a part of a canonical form ends where a relative name may: not with half an escape.
+fn is_whole(part: &str) -> bool {
+    (part.len() - part.trim_end_matches('\\').len()) % 2 == 0
 }
 
 /// The text without white space around it, but for a space that a backslash makes a part of the last value (RFC 4514
@@ -111,7 +148,7 @@ fn trimmed(text: &str) -> &str {
 
 /// Takes one relative name and the comma behind it; the canonical form has its parts sorted (RFC 4514 section 2.2:
 /// their order means nothing).
-fn take_rdn(text: &str) -> Result<(Box<str>, &str), DnError> {
+fn take_rdn(text: &str) -> Result<(String, &str), DnError> {
     let mut parts = Vec::new();
     let mut rest = text;
     loop {
@@ -128,7 +165,7 @@ fn take_rdn(text: &str) -> Result<(Box<str>, &str), DnError> {
         }
     }
     parts.sort_unstable();
-    Ok((parts.join("+").into(), rest))
+    Ok((parts.join("+"), rest))
 }
 
 /// A short name or an object identifier, folded (RFC 4512 section 1.4). No options: RFC 4514 section 3 has none, and
@@ -217,6 +254,8 @@ fn prepare(value: &str) -> String {
 
 #[cfg(test)]
 mod tests {
+    use std::hash::DefaultHasher;
+
     use super::*;
 
     fn dn(text: &str) -> Dn {
@@ -291,9 +330,67 @@ mod tests {
         assert!(!dn("uid=a,ou=other,dc=org").is_within(&base));
         assert!(!dn("ou=notacme,dc=org").is_within(&base));
         assert!(dn("uid=a").is_within(&dn("")));
+        assert!(dn("").is_within(&dn("")));
+        assert!(!dn("").is_within(&dn("dc=org")));
+        // What looks like a name within a value is none.
+        let base = dn("cn=b,dc=org");
+        assert!(!dn("cn=a\\,cn=b,dc=org").is_within(&base));
+        assert!(dn("cn=a\\\\,cn=b,dc=org").is_within(&base));
+        assert!(!dn("cn=a\\\\\\,cn=b,dc=org").is_within(&base));
+    }
+
+    #[test]
+    fn above_it() {
+        for (text, depth, parent) in [
+            ("", 0, None),
+            ("dc=org", 1, Some("")),
+            ("uid=a,dc=org", 2, Some("DC=Org")),
+            ("uid=a\\,b+cn=c, DC=x,dc=org", 3, Some("dc=x,dc=org")),
+        ] {
+            let hash = |dn: &dyn Fn(&mut DefaultHasher)| {
+                let mut hasher = DefaultHasher::new();
+                dn(&mut hasher);
+                hasher.finish()
+            };
+            assert_eq!(dn(text).depth(), depth, "{text}");
+            let above = dn(text).hashable_parent().map(|above| hash(&|hasher| above.hash(hasher)));
+            assert_eq!(above, parent.map(|parent| hash(&|hasher| dn(parent).hash(hasher))), "{text}");
+        }
+    }
+
+    /// The canonical relative names, each by itself.
+    fn model(text: &str) -> Vec<String> {
+        let mut rest = trimmed(text);
+        let mut rdns = Vec::new();
+        while !rest.is_empty() {
+            let (rdn, tail) = take_rdn(rest).unwrap();
+            rdns.push(rdn);
+            rest = tail;
+        }
+        rdns
     }
 
     proptest::proptest! {
+        #[test]
+        fn one_text_means_what_its_relative_names_mean(
+            names in proptest::collection::vec(
+                "((cn|CN|b)=( ?[abÄ ]|\\\\[,+=\\\\ ]|\\\\2c|!){1,4}[+,;] ?){0,3}(cn|b)=[a!-]", 2
+            )
+        ) {
+            let [one, other] = &names[..] else { unreachable!() };
+            let (one_model, other_model) = (model(one), model(other));
+            let (one, other) = (dn(one), dn(other));
+            proptest::prop_assert_eq!(one.as_str(), trimmed(&names[0]));
+            proptest::prop_assert_eq!(one == other, one_model == other_model);
+            proptest::prop_assert_eq!(one.cmp(&other), one_model.cmp(&other_model));
+            proptest::prop_assert_eq!(one.depth(), one_model.len());
+            proptest::prop_assert_eq!(one.is_within(&other), one_model.ends_with(&other_model));
+            for level in 0..=one_model.len() {
+                let base = dn(&one_model[level..].join(","));
+                proptest::prop_assert!(one.is_within(&base), "{:?} {:?}", one, base);
+            }
+        }
+
         #[test]
         fn never_panics(text in "\\PC{0,60}") {
             let _ = Dn::parse(&text);

@@ -154,7 +154,7 @@ pub fn draft(refused: Refused<'_>, locality: Locality<'_>) -> Result<Draft, NoRe
     }
     let to = mailbox(submitter, locality)?;
     Ok(Draft {
-        counted: counted(submitter, &to).key().to_owned(),
+        counted: counted(submitter, &to).key(),
         to,
         refused: (role, address.clone()),
         reply: reply.to_owned(),

@@ -3,6 +3,7 @@
 //! Entries are seen one by one; what they have in common is known once all were seen. Of an entry only its name, its
 //! addresses, logins and grants are kept.
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -101,10 +102,10 @@ struct Told {
 type Index = HashMap<Box<str>, Vec<usize>>;
 
 /// The text in which a login is compared.
-fn key(login: &Login) -> &str {
+fn key(login: &Login) -> Cow<'_, str> {
     match login {
-        Login::Address(address) => address.key(),
-        Login::Name(name) => name,
+        Login::Address(address) => address.key().into(),
+        Login::Name(name) => (&**name).into(),
     }
 }
 
@@ -205,7 +206,7 @@ impl<'a> Survey<'a> {
         self.see_addresses(&mut reader, &entry, number);
         for (index, attribute) in self.by_login.iter_mut().zip(&schema.login) {
             for (_, login) in reader.texts(std::slice::from_ref(attribute)) {
-                point(index, key(&Login::of(login)), number);
+                point(index, &key(&Login::of(login)), number);
             }
         }
         entry.numbers.iter().for_each(|own| point(&mut self.by_number, own, number));
@@ -233,7 +234,7 @@ impl<'a> Survey<'a> {
 
     fn see_addresses(&mut self, reader: &mut Reader<'_>, entry: &Entry, number: usize) {
         for address in entry.addresses() {
-            point(&mut self.by_address, address.key(), number);
+            point(&mut self.by_address, &address.key(), number);
         }
         if entry.mail.is_empty() && !entry.aliases.is_empty() {
             let aliases = self.schema.alias.join(", ");

@@ -93,12 +93,13 @@ impl<'a> Survey<'a> {
         let numbers = match delegate {
             Delegate::Dn(dn) => self.by_dn.get(dn).copied().into_iter().collect(),
             Delegate::Address(address) => {
-                let is_primary = |entry: &Seen| entry.primary.as_deref() == Some(address.key());
-                self.those(self.by_address.get(address.key()).into_iter().flatten(), is_primary)
+                let key = address.key();
+                let is_primary = |entry: &Seen| entry.primary.as_deref() == Some(&key);
+                self.those(self.by_address.get(&*key).into_iter().flatten(), is_primary)
             }
             Delegate::Login(login) => {
                 let login = Login::of(login);
-                let holders = self.by_login.iter().filter_map(|index| index.get(key(&login))).flatten();
+                let holders = self.by_login.iter().filter_map(|index| index.get(&*key(&login))).flatten();
                 self.those(holders, |entry| entry.is.person)
             }
             Delegate::Number(number) => {
