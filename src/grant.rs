@@ -155,6 +155,15 @@ impl Entry {
         self.mail.iter().chain(&self.aliases)
     }
 
+    /// Whether it is the same to the letter, and not only to whom case and spacing mean nothing.
+    pub(crate) fn is_written_as(&self, other: &Self) -> bool {
+        fn texts(entry: &Entry) -> impl Iterator<Item = String> {
+            let addresses = entry.addresses().map(Address::to_string);
+            addresses.chain(entry.grants.iter().map(|grant| grant.delegate.to_string()))
+        }
+        self == other && self.dn.as_str() == other.dn.as_str() && texts(self).eq(texts(other))
+    }
+
     /// Whether the address, as it stands, is one of its own. LDAP's matching is looser than ours; this is what counts.
     pub fn has(&self, address: &Address) -> bool {
         self.addresses().any(|own| own == address)

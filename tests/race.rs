@@ -132,12 +132,12 @@ async fn ask(site: Arc<Site<Answers>>, told: Arc<Told>) {
 /// Waits until it was told since then that an entry with this address changed; without one, that groups did. That
 /// everything may have changed, as when a watch begins, is not enough.
 async fn wait_until_told(changes: &Changes, stamp: Stamp, address: Option<&str>) {
-    let names: Vec<_> = address
-        .map(|address| changes.hash(&Name::Address(Address::parse(address).unwrap())))
-        .into_iter()
-        .collect();
+    let names = || {
+        let address = address.map(|address| Name::Address(Address::parse(address).unwrap()));
+        Vec::from_iter(address)
+    };
     let told = async {
-        while changes.standing(&stamp, &names, names.is_empty()) != Standing::Forgotten {
+        while changes.standing(&stamp, names, address.is_none()) != Standing::Forgotten {
             tokio::time::sleep(Duration::from_micros(100)).await;
         }
     };

@@ -25,15 +25,18 @@ use crate::directory::login::Login;
 use crate::directory::lookup::{Forms, Holders, Lookup};
 use crate::grant::{Entry, Person};
 
+mod bounded;
 mod loads;
 mod shelf;
 mod status;
 mod store;
+mod twins;
 
 use shelf::Shelf;
 pub use status::Counts;
 use status::{Counters, Outage};
 use store::{Answer, Asked, Store};
+use twins::{Groups, Twins};
 
 /// The most loads ahead of expiry that are under way: they are in no hurry, and messages ask over the same connection.
 const MOST_REFRESHES: usize = 16;
@@ -62,6 +65,7 @@ struct Inner<L> {
     lookup: Arc<L>,
     people: Shelf<String, Option<Person>>,
     holders: Shelf<Address, Holders>,
+    twins: Arc<Twins>,
     common: Arc<Common>,
 }
 
@@ -73,6 +77,7 @@ struct Common {
     counters: Arc<Counters>,
     outage: Arc<Outage>,
     refreshes: Arc<Semaphore>,
+    groups: Arc<Groups>,
 }
 
 impl<L: Lookup + 'static> Cache<L> {
@@ -127,32 +132,37 @@ impl<L: Lookup + 'static> Cache<L> {
         holders: Arc<Store<Address, Holders>>,
     ) -> Self {
         let common = Arc::new(common);
+        let groups = Arc::clone(&common.groups);
+        let twins = Twins { people: Arc::clone(&people), holders: Arc::clone(&holders), groups };
         let people = Shelf::new(people, Arc::clone(&common));
         let holders = Shelf::new(holders, Arc::clone(&common));
-        Self(Arc::new(Inner { lookup: Arc::new(lookup), people, holders, common }))
+        Self(Arc::new(Inner { lookup: Arc::new(lookup), people, holders, twins: Arc::new(twins), common }))
     }
 }
 
 impl Common {
     fn new(settings: CacheSettings, changes: Arc<Changes>) -> Self {
-        let (counters, outage) = (Arc::default(), Arc::default());
-        Self { settings, changes, counters, outage, refreshes: Arc::new(Semaphore::new(MOST_REFRESHES)) }
+        let (counters, outage, groups) = Default::default();
+        let refreshes = Arc::new(Semaphore::new(MOST_REFRESHES));
+        Self { settings, changes, counters, outage, refreshes, groups }
     }
 }
 
 impl<L: Lookup + 'static> Lookup for Cache<L> {
     async fn person(&self, login: &str) -> Result<Option<Person>, Failure> {
         let load = || {
-            let (lookup, login) = (Arc::clone(&self.0.lookup), login.to_owned());
-            async move { lookup.person(&login).await }
+            let (lookup, twins) = (Arc::clone(&self.0.lookup), Arc::clone(&self.0.twins));
+            let login = login.to_owned();
+            async move { Ok(lookup.person(&login).await?.map(|person| twins.person(person))) }
         };
         self.0.people.answer(&*folded(login), load).await
     }
 
     async fn owners(&self, address: &Address) -> Result<Holders, Failure> {
         let load = || {
-            let (lookup, address) = (Arc::clone(&self.0.lookup), address.clone());
-            async move { lookup.owners(&address).await }
+            let (lookup, twins) = (Arc::clone(&self.0.lookup), Arc::clone(&self.0.twins));
+            let address = address.clone();
+            async move { Ok(twins.holders(&lookup.owners(&address).await?)) }
         };
         self.0.holders.answer(address, load).await
     }

@@ -5,10 +5,9 @@
 //! began, and whoever finds it compares. So an answer that was under way when the change came, and is stored
 //! afterwards, is as old as it is.
 
-use std::collections::HashMap;
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use tokio::time::Instant;
 
@@ -30,32 +29,26 @@ pub enum Name {
     Login(Login),
 }
 
-/// A [`Name`] for comparing alone.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub struct NameHash(u64);
-
-/// The changes so far.
+/// The changes so far, numbered from 1 on in the order in which they were told.
 #[derive(Debug, Default)]
 pub struct Changes {
-    /// The number of the last change of an entry.
+    /// The last of any kind. Written last, so that whoever sees a number finds all that is said of it.
     last: AtomicU64,
-    /// How often groups changed, and how often they may have.
+    /// The last of an entry.
+    entries: AtomicU64,
+    /// The last of groups, and the last that may have been one.
     groups: AtomicU64,
     groups_unsure: AtomicU64,
-    /// How often everything was invalidated, in each of the two ways.
+    /// The last that invalidated everything, in each of the two ways.
     expired: AtomicU64,
     forgotten: AtomicU64,
-    touched: Mutex<Touched>,
+    /// The last that touched a name, by the hash of the name.
+    touched: papaya::HashMap<u64, u64>,
+    /// Of the changes of entries up to this one, the names are not known any more.
+    unnamed: AtomicU64,
     hasher: RandomState,
-}
-
-/// Which names the changes of entries touched.
-#[derive(Debug, Default)]
-struct Touched {
-    /// The number of the last change that touched a name.
-    last: HashMap<NameHash, u64>,
-    /// Of the changes up to this number, the names are not known any more.
-    unknown: u64,
+    /// Held by whoever tells; nobody who reads waits.
+    telling: Mutex<()>,
 }
 
 /// When a load began: by the clock, and by the changes.
@@ -63,11 +56,8 @@ struct Touched {
 pub struct Stamp {
     /// By the clock.
     pub at: Instant,
+    /// The last change before it.
     last: u64,
-    groups: u64,
-    groups_unsure: u64,
-    expired: u64,
-    forgotten: u64,
 }
 
 /// What an answer is good for.
@@ -75,7 +65,7 @@ pub struct Stamp {
 pub enum Standing {
     /// Nothing was changed since its load began.
     Current,
-    /// No change since then touched it up to this one, the last: [`Stamp::checked`] notes it.
+    /// No change since then touched it up to this one, the last: [`Stamp::new`] takes it.
     Untouched(u64),
     /// Only for the time in which the directory gives none.
     Due,
@@ -84,10 +74,9 @@ pub enum Standing {
 }
 
 impl Stamp {
-    /// The same, for an answer that no change up to this number touched.
-    #[must_use]
-    pub fn checked(self, last: u64) -> Self {
-        Self { last, ..self }
+    /// Of an answer whose load began then, and that no change up to this number touched.
+    pub fn new(at: Instant, last: u64) -> Self {
+        Self { at, last }
     }
 
     /// The number of the last change that is known not to have touched the answer.
@@ -99,93 +88,84 @@ impl Stamp {
 impl Changes {
     /// Read before a load begins, never later: what changes while it is under way may be missing in its answer.
     pub fn stamp(&self) -> Stamp {
-        Stamp {
-            at: Instant::now(),
-            last: self.last.load(SeqCst),
-            groups: self.groups.load(SeqCst),
-            groups_unsure: self.groups_unsure.load(SeqCst),
-            expired: self.expired.load(SeqCst),
-            forgotten: self.forgotten.load(SeqCst),
-        }
+        Stamp { at: Instant::now(), last: self.last.load(SeqCst) }
     }
 
-    /// What an answer is good for that is about these names; `in_groups`, if it says which groups somebody is in. The
-    /// one place that compares.
-    pub fn standing(&self, stamp: &Stamp, names: &[NameHash], in_groups: bool) -> Standing {
-        if stamp.forgotten != self.forgotten.load(SeqCst) {
-            return Standing::Forgotten;
-        }
-        if in_groups && stamp.groups != self.groups.load(SeqCst) {
-            return Standing::Forgotten;
-        }
+    /// What an answer is good for that is about these names, which are asked for only where they matter; `in_groups`,
+    /// if it says which groups somebody is in. The one place that compares.
+    pub fn standing(&self, stamp: &Stamp, names: impl FnOnce() -> Vec<Name>, in_groups: bool) -> Standing {
+        // First: what is told meanwhile is for the next who asks.
         let last = self.last.load(SeqCst);
-        if stamp.last != last && self.touched().since(stamp.last, names) {
+        if stamp.last == last {
+            return Standing::Current;
+        }
+        let later = |change: &AtomicU64| change.load(SeqCst) > stamp.last;
+        if later(&self.forgotten) || in_groups && later(&self.groups) {
             return Standing::Forgotten;
         }
-        let unsure = in_groups && stamp.groups_unsure != self.groups_unsure.load(SeqCst);
-        if unsure || stamp.expired != self.expired.load(SeqCst) {
+        // In this order: whoever looks for names while they are taken away finds then that they are.
+        if later(&self.entries) && (self.touched_since(stamp.last, &names()) || later(&self.unnamed)) {
+            return Standing::Forgotten;
+        }
+        if later(&self.expired) || in_groups && later(&self.groups_unsure) {
             return Standing::Due;
         }
-        if stamp.last == last { Standing::Current } else { Standing::Untouched(last) }
+        Standing::Untouched(last)
     }
 
     /// Whether nothing at all changed since a load began: whoever asks now may wait for it.
     pub fn is_latest(&self, stamp: &Stamp) -> bool {
         stamp.last == self.last.load(SeqCst)
-            && stamp.groups == self.groups.load(SeqCst)
-            && stamp.groups_unsure == self.groups_unsure.load(SeqCst)
-            && stamp.expired == self.expired.load(SeqCst)
-            && stamp.forgotten == self.forgotten.load(SeqCst)
-    }
-
-    /// The name, for [`Self::standing`].
-    pub fn hash(&self, name: &Name) -> NameHash {
-        NameHash(self.hasher.hash_one(name))
     }
 
     /// An entry changed that has, or had, these names. What is remembered of them means nothing any more.
     pub fn changed(&self, names: &[Name]) {
-        let mut touched = self.touched();
-        let number = self.last.load(SeqCst) + 1;
-        if touched.last.len() + names.len() > MOST_NAMES {
-            *touched = Touched { last: HashMap::new(), unknown: number };
-        }
-        touched.last.extend(names.iter().map(|name| (self.hash(name), number)));
-        // Last, so that whoever sees the number finds its names.
-        self.last.store(number, SeqCst);
+        self.tell(|number| {
+            let touched = self.touched.pin();
+            if touched.len() + names.len() > MOST_NAMES {
+                // First, so that nobody misses a name that is not there any more.
+                self.unnamed.store(number, SeqCst);
+                touched.clear();
+            }
+            for name in names {
+                touched.insert(self.hasher.hash_one(name), number);
+            }
+            self.entries.store(number, SeqCst);
+        });
     }
 
     /// Some group has other members, or is another kind of group: who is in which groups is not known any more.
     pub fn groups_changed(&self) {
-        self.groups.fetch_add(1, SeqCst);
+        self.tell(|number| self.groups.store(number, SeqCst));
     }
 
     /// Groups may have changed without anybody telling: who is in which groups is asked for anew.
     pub fn groups_unsure(&self) {
-        self.groups_unsure.fetch_add(1, SeqCst);
+        self.tell(|number| self.groups_unsure.store(number, SeqCst));
     }
 
     /// Everything so far is asked for anew, and serves only while the directory is away.
     pub fn expire(&self) {
-        self.expired.fetch_add(1, SeqCst);
+        self.tell(|number| self.expired.store(number, SeqCst));
     }
 
     /// Nothing so far serves any more.
     pub fn forget(&self) {
-        self.forgotten.fetch_add(1, SeqCst);
+        self.tell(|number| self.forgotten.store(number, SeqCst));
     }
 
-    fn touched(&self) -> MutexGuard<'_, Touched> {
-        // Each insertion is whole, and the number follows them all.
-        self.touched.lock().unwrap_or_else(PoisonError::into_inner)
+    fn tell(&self, note: impl FnOnce(u64)) {
+        // A panic under the lock leaves what was noted of a change without a number, which the next one takes.
+        let _telling = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
+        let number = self.last.load(SeqCst) + 1;
+        note(number);
+        self.last.store(number, SeqCst);
     }
-}
 
-impl Touched {
     /// Whether a change later than this number touched any of the names.
-    fn since(&self, number: u64, names: &[NameHash]) -> bool {
-        let later = |name: &NameHash| self.last.get(name).is_some_and(|last| *last > number);
-        self.unknown > number || names.iter().any(later)
+    fn touched_since(&self, number: u64, names: &[Name]) -> bool {
+        let touched = self.touched.pin();
+        names.iter().any(|name| touched.get(&self.hasher.hash_one(name)).is_some_and(|last| *last > number))
     }
 }
 
@@ -205,8 +185,7 @@ mod tests {
     fn a_change_touches_its_names_alone() {
         let changes = Changes::default();
         let stamp = changes.stamp();
-        let hashed = |name: &Name| [changes.hash(name)];
-        let standing = |stamp: &Stamp, name: &Name| changes.standing(stamp, &hashed(name), false);
+        let standing = |stamp: &Stamp, name: &Name| changes.standing(stamp, || vec![name.clone()], false);
         assert_eq!(standing(&stamp, &entry("uid=a,dc=org")), Standing::Current);
         changes.changed(&[entry("uid=a,dc=org"), address("a@example.org")]);
         for (name, now) in [
@@ -220,7 +199,7 @@ mod tests {
             assert_eq!(standing(&changes.stamp(), &name), Standing::Current, "{name:?}");
         }
         // What was checked is compared with later changes alone.
-        let checked = stamp.checked(1);
+        let checked = Stamp::new(stamp.at, 1);
         assert_eq!(standing(&checked, &entry("uid=b,dc=org")), Standing::Current);
         changes.changed(&[entry("uid=b,dc=org")]);
         assert_eq!(standing(&checked, &entry("uid=b,dc=org")), Standing::Forgotten);
@@ -231,8 +210,8 @@ mod tests {
     fn each_kind_of_change() {
         type Change = fn(&Changes);
         let table: &[(Change, Standing, Standing)] = &[
-            (Changes::groups_changed, Standing::Current, Standing::Forgotten),
-            (Changes::groups_unsure, Standing::Current, Standing::Due),
+            (Changes::groups_changed, Standing::Untouched(1), Standing::Forgotten),
+            (Changes::groups_unsure, Standing::Untouched(1), Standing::Due),
             (Changes::expire, Standing::Due, Standing::Due),
             (Changes::forget, Standing::Forgotten, Standing::Forgotten),
             (|changes| changes.changed(&[]), Standing::Untouched(1), Standing::Untouched(1)),
@@ -242,8 +221,8 @@ mod tests {
             let stamp = changes.stamp();
             assert!(changes.is_latest(&stamp));
             change(&changes);
-            assert_eq!(changes.standing(&stamp, &[], false), *alone);
-            assert_eq!(changes.standing(&stamp, &[], true), *in_groups);
+            assert_eq!(changes.standing(&stamp, Vec::new, false), *alone);
+            assert_eq!(changes.standing(&stamp, Vec::new, true), *in_groups);
             assert!(!changes.is_latest(&stamp));
             assert!(changes.is_latest(&changes.stamp()));
         }
@@ -253,15 +232,15 @@ mod tests {
     fn names_beyond_the_bound_touch_everything_before() {
         let changes = Changes::default();
         let stamp = changes.stamp();
-        let name = [changes.hash(&entry("uid=somebody,dc=org"))];
+        let name = || vec![entry("uid=somebody,dc=org")];
         let names: Vec<_> = (0..MOST_NAMES / 2).map(|n| entry(&format!("uid={n},dc=org"))).collect();
         changes.changed(&names);
-        assert_eq!(changes.standing(&stamp, &name, false), Standing::Untouched(1));
+        assert_eq!(changes.standing(&stamp, name, false), Standing::Untouched(1));
         let younger = changes.stamp();
         let names: Vec<_> = (0..=MOST_NAMES / 2).map(|n| entry(&format!("uid=x{n},dc=org"))).collect();
         changes.changed(&names);
-        assert_eq!(changes.standing(&stamp, &name, false), Standing::Forgotten);
-        assert_eq!(changes.standing(&younger, &name, false), Standing::Forgotten);
-        assert_eq!(changes.standing(&changes.stamp(), &name, false), Standing::Current);
+        assert_eq!(changes.standing(&stamp, name, false), Standing::Forgotten);
+        assert_eq!(changes.standing(&younger, name, false), Standing::Forgotten);
+        assert_eq!(changes.standing(&changes.stamp(), name, false), Standing::Current);
     }
 }

@@ -19,7 +19,7 @@ use tokio::time::{Instant, timeout};
 
 use super::Common;
 use super::status::Counters;
-use super::store::{Answer, Asked, Store};
+use super::store::{Answer, Asked, Fresh, Store};
 use crate::directory::Failure;
 use crate::directory::changes::Stamp;
 
@@ -27,7 +27,7 @@ use crate::directory::changes::Stamp;
 pub(super) const BACK_OFF: Duration = Duration::from_secs(1);
 
 /// The most failures that are remembered. What is beyond asks the directory, which bounds itself.
-const MOST_FAILURES: u64 = 1024;
+const MOST_FAILURES: usize = 1024;
 
 /// What a load will bring, for each who waits.
 pub(super) type Waiting<V> = Shared<oneshot::Receiver<Result<V, Failure>>>;
@@ -52,13 +52,13 @@ pub(super) struct Loads<K, V> {
 struct Desk<K, V> {
     store: Arc<Store<K, V>>,
     common: Arc<Common>,
-    failed: moka::sync::Cache<K, Failed>,
     /// Held while a load begins and while one stores its answer: who finds no load under way finds its answer.
     table: Mutex<Table<K, V>>,
 }
 
 struct Table<K, V> {
     under_way: HashMap<K, Load<V>>,
+    failed: HashMap<K, Failed>,
     /// The number of the last load.
     last: u64,
 }
@@ -69,7 +69,6 @@ struct Load<V> {
     answer: Waiting<V>,
 }
 
-#[derive(Clone)]
 struct Failed {
     failure: Failure,
     stamp: Stamp,
@@ -79,9 +78,8 @@ struct Failed {
 impl<K: Asked + Clone, V: Answer> Loads<K, V> {
     /// No load yet; they will fill `store`. Loads run on the runtime of whoever calls this.
     pub(super) fn new(store: Arc<Store<K, V>>, common: Arc<Common>) -> Self {
-        let failed = moka::sync::Cache::builder().max_capacity(MOST_FAILURES).time_to_live(BACK_OFF).build();
-        let table = Mutex::new(Table { under_way: HashMap::new(), last: 0 });
-        let desk = Arc::new(Desk { store, common, failed, table });
+        let table = Table { under_way: HashMap::new(), failed: HashMap::new(), last: 0 };
+        let desk = Arc::new(Desk { store, common, table: Mutex::new(table) });
         Self { desk, runtime: Handle::current(), tasks: Mutex::default() }
     }
 
@@ -92,10 +90,10 @@ impl<K: Asked + Clone, V: Answer> Loads<K, V> {
     {
         let mut table = self.desk.table();
         let now = Instant::now();
-        if let Some(held) = self.desk.store.fresh(&key, now) {
-            return Next::Known(Ok(held.value.clone()));
+        if let Some(Fresh { value, .. }) = self.desk.store.fresh(&key, now) {
+            return Next::Known(Ok(value));
         }
-        if let Some(failure) = self.desk.failure(&key, now) {
+        if let Some(failure) = self.desk.failure(&table, &key, now) {
             return Next::Known(Err(failure));
         }
         let waiting = self.desk.joinable(&table, &key).unwrap_or_else(|| self.begin(&mut table, key, load()));
@@ -108,7 +106,9 @@ impl<K: Asked + Clone, V: Answer> Loads<K, V> {
         R: Future<Output = Result<V, Failure>> + Send + 'static,
     {
         let mut table = self.desk.table();
-        if self.desk.failure(&key, Instant::now()).is_some() || self.desk.joinable(&table, &key).is_some() {
+        if self.desk.failure(&table, &key, Instant::now()).is_some()
+            || self.desk.joinable(&table, &key).is_some()
+        {
             return;
         }
         Counters::count(&self.desk.common.counters.refreshes);
@@ -128,9 +128,8 @@ impl<K: Asked + Clone, V: Answer> Loads<K, V> {
 
     /// How many failures are remembered.
     #[cfg(test)]
-    pub(super) fn failures(&self) -> u64 {
-        self.desk.failed.run_pending_tasks();
-        self.desk.failed.entry_count()
+    pub(super) fn failures(&self) -> usize {
+        self.desk.table().failed.len()
     }
 
     fn begin<R>(&self, table: &mut Table<K, V>, key: K, load: R) -> Waiting<V>
@@ -173,9 +172,9 @@ impl<K: Asked, V: Answer> Desk<K, V> {
         self.common.changes.is_latest(&load.stamp).then(|| load.answer.clone())
     }
 
-    fn failure(&self, key: &K, now: Instant) -> Option<Failure> {
-        let Failed { failure, stamp, until } = self.failed.get(key)?;
-        (now < until && self.common.changes.is_latest(&stamp)).then_some(failure)
+    fn failure(&self, table: &Table<K, V>, key: &K, now: Instant) -> Option<Failure> {
+        let Failed { failure, stamp, until } = table.failed.get(key)?;
+        (now < *until && self.common.changes.is_latest(stamp)).then(|| failure.clone())
     }
 
     fn end(&self, key: K, number: u64, stamp: Stamp, brought: Result<V, Failure>) {
@@ -189,18 +188,27 @@ impl<K: Asked, V: Answer> Desk<K, V> {
         }
         table.under_way.remove(&key);
         match brought {
-            Ok(value) => self.store.put(key, value, stamp),
-            Err(failure) => self.fail(key, stamp, failure),
+            Ok(value) => {
+                table.failed.remove(&key);
+                self.store.put(key, value, stamp);
+            }
+            Err(failure) => self.fail(&mut table, key, stamp, failure),
         }
     }
 
-    fn fail(&self, key: K, stamp: Stamp, failure: Failure) {
+    fn fail(&self, table: &mut Table<K, V>, key: K, stamp: Stamp, failure: Failure) {
         match failure {
             Failure::Unavailable(_) | Failure::BadAnswer(_) => {}
             // The directory has answered: what it said before does not hold.
             Failure::AmbiguousLogin(_) => self.store.remove(&key),
         }
-        self.failed.insert(key, Failed { failure, stamp, until: Instant::now() + BACK_OFF });
+        let now = Instant::now();
+        if table.failed.len() >= MOST_FAILURES {
+            table.failed.retain(|_, failed| now < failed.until);
+        }
+        if table.failed.len() < MOST_FAILURES {
+            table.failed.insert(key, Failed { failure, stamp, until: now + BACK_OFF });
+        }
     }
 }
 

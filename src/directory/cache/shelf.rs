@@ -10,7 +10,7 @@ use tokio::time::Instant;
 use super::Common;
 use super::loads::{Loads, Next};
 use super::status::Counters;
-use super::store::{Answer, Asked, Store};
+use super::store::{Answer, Asked, Fresh, Store};
 use crate::directory::Failure;
 
 /// Answers one kind of question.
@@ -34,12 +34,12 @@ impl<K: Asked + Clone, V: Answer> Shelf<K, V> {
         R: Future<Output = Result<V, Failure>> + Send + 'static,
     {
         let now = Instant::now();
-        if let Some(held) = self.store.fresh(asked, now) {
+        if let Some(Fresh { value, is_due }) = self.store.fresh(asked, now) {
             Counters::count(&self.common.counters.hits);
-            if held.claim_refresh(now) {
+            if is_due {
                 self.refresh(asked, load);
             }
-            return Ok(held.value.clone());
+            return Ok(value);
         }
         Counters::count(&self.common.counters.misses);
         let answer = match self.loads.next(asked.to_owned(), load) {

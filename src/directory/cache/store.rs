@@ -10,7 +10,8 @@ use std::time::Duration;
 use tokio::time::Instant;
 
 use super::CacheSettings;
-use crate::directory::changes::{Changes, Name, NameHash, Stamp, Standing};
+use super::bounded::Bounded;
+use crate::directory::changes::{Changes, Name, Stamp, Standing};
 use crate::directory::lookup::Forms;
 use crate::grant::Entry;
 
@@ -33,28 +34,31 @@ pub(super) trait Answer: Clone + Send + Sync + 'static {
 }
 
 /// An answer with its age.
-pub(super) struct Held<V> {
-    /// The answer.
-    pub(super) value: V,
-    stamp: Stamp,
+struct Held<V> {
+    value: V,
+    /// When its load began.
+    at: Instant,
     /// The number of the last change that is known not to have touched it.
     checked: AtomicU64,
-    /// What it is about.
-    names: Box<[NameHash]>,
-    /// How long after its load it is fresh.
-    life: Duration,
     /// From which age on, in milliseconds, somebody who uses it has it loaded again.
     refresh: AtomicU64,
 }
 
-/// What is remembered. Freshness is by our own stamps, for they must be those from before the load, follow the epochs,
-/// and follow the clock that tests can set; moka's `time_to_live`, which counts from the insertion by moka's own
-/// clock, only bounds how long memory is held.
+/// An answer that is as good as the directory's.
+pub(super) struct Fresh<V> {
+    /// The answer.
+    pub(super) value: V,
+    /// Whether it is time to load it again ahead of its expiry: said to one of those who ask at the same time.
+    pub(super) is_due: bool,
+}
+
+/// What is remembered. Freshness is by our own stamps, for they must be those from before the load, follow the changes,
+/// and follow the clock that tests can set.
 ///
 /// Absences have their own share: whoever tries addresses that do not exist pushes nobody out.
 pub(super) struct Store<K, V> {
-    found: moka::sync::Cache<K, Arc<Held<V>>>,
-    absent: moka::sync::Cache<K, Arc<Held<V>>>,
+    found: Bounded<K, Held<V>>,
+    absent: Bounded<K, Held<V>>,
     changes: Arc<Changes>,
     forms: Arc<Forms>,
     settings: CacheSettings,
@@ -66,8 +70,8 @@ impl<K: Asked, V: Answer> Store<K, V> {
     /// Nothing is remembered yet.
     pub(super) fn new(settings: CacheSettings, forms: Arc<Forms>, changes: Arc<Changes>) -> Self {
         Self {
-            found: bounded(settings.capacity, settings.ttl.max(settings.stale)),
-            absent: bounded(settings.capacity.div_ceil(10), settings.negative_ttl),
+            found: Bounded::new(settings.capacity),
+            absent: Bounded::new(settings.capacity.div_ceil(10)),
             changes,
             forms,
             settings,
@@ -75,20 +79,29 @@ impl<K: Asked, V: Answer> Store<K, V> {
         }
     }
 
-    /// The answer, if it is as good as the directory's.
-    pub(super) fn fresh<Q>(&self, asked: &Q, now: Instant) -> Option<Arc<Held<V>>>
+    /// The answer, if it is as good as the directory's, for somebody who will use it: one of those who do is told to have
+    /// it loaded again in time.
+    pub(super) fn fresh<Q>(&self, asked: &Q, now: Instant) -> Option<Fresh<V>>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        [&self.found, &self.absent]
-            .into_iter()
-            .filter_map(|answers| answers.get(asked))
-            .find(|held| held.age(now) < held.life && self.is_current(held))
+        let fresh = |answers: &Bounded<K, Held<V>>| {
+            answers.read(asked, |key, held| {
+                let is_fresh = held.age(now) < self.life(&held.value) && self.is_current(key, held);
+                is_fresh.then(|| Fresh { value: held.value.clone(), is_due: held.claim_refresh(now) })
+            })
+        };
+        fresh(&self.found).flatten().or_else(|| fresh(&self.absent).flatten())
     }
 
-    fn is_current(&self, held: &Held<V>) -> bool {
-        match self.standing(held) {
+    /// How long after its load an answer is fresh.
+    fn life(&self, value: &V) -> Duration {
+        if value.entries().is_empty() { self.settings.negative_ttl } else { self.settings.ttl }
+    }
+
+    fn is_current(&self, key: &K, held: &Held<V>) -> bool {
+        match self.standing(key, held) {
             Standing::Current => true,
             Standing::Untouched(last) => {
                 held.checked.fetch_max(last, SeqCst);
@@ -98,10 +111,14 @@ impl<K: Asked, V: Answer> Store<K, V> {
         }
     }
 
-    fn standing(&self, held: &Held<V>) -> Standing {
-        let stamp = held.stamp.checked(held.checked.load(SeqCst));
+    fn standing(&self, key: &K, held: &Held<V>) -> Standing {
+        let stamp = Stamp::new(held.at, held.checked.load(SeqCst));
         let in_groups = V::NAMES_GROUPS && !held.value.entries().is_empty();
-        self.changes.standing(&stamp, &held.names, in_groups)
+        let names = || {
+            let entries = held.value.entries().iter().map(|entry| Name::Entry(entry.dn.clone()));
+            key.names(&self.forms).into_iter().chain(entries).collect()
+        };
+        self.changes.standing(&stamp, names, in_groups)
     }
 
     /// The answer for the time in which the directory gives none. Never an absence.
@@ -110,67 +127,75 @@ impl<K: Asked, V: Answer> Store<K, V> {
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
-        let held = self.found.get(asked)?;
-        let serves = !self.settings.stale.is_zero()
-            && held.age(now) <= self.settings.stale
-            && self.standing(&held) != Standing::Forgotten;
-        serves.then(|| held.value.clone())
+        let serves = |held: &Held<V>| !self.settings.stale.is_zero() && held.age(now) <= self.settings.stale;
+        let stale = self.found.read(asked, |key, held| {
+            let serves = serves(held) && self.standing(key, held) != Standing::Forgotten;
+            serves.then(|| held.value.clone())
+        });
+        stale.flatten()
     }
 
     /// Remembers what a load has brought that began at `stamp`, in place of what was there, unless that is younger: two
     /// caches may fill one store.
     pub(super) fn put(&self, key: K, value: V, stamp: Stamp) {
-        let mut there = [&self.found, &self.absent].into_iter().filter_map(|answers| answers.get(&key));
-        if there.any(|held| held.stamp.at > stamp.at) {
+        let is_younger = |answers: &Bounded<K, Held<V>>| answers.read(&key, |_, held| held.at > stamp.at);
+        if [&self.found, &self.absent].into_iter().filter_map(is_younger).any(|younger| younger) {
             return;
         }
-        if !value.entries().is_empty() {
-            self.absent.invalidate(&key);
-            let held = self.held(&key, value, stamp, self.settings.ttl);
-            return self.found.insert(key, held);
+        let CacheSettings { ttl, negative_ttl, stale, .. } = self.settings;
+        let held = self.held(&key, value, stamp);
+        let is_older_than = |life| move |held: &Held<V>| held.age(Instant::now()) > life;
+        if !held.value.entries().is_empty() {
+            self.absent.remove(&key);
+            return self.found.insert(key, held, is_older_than(ttl.max(stale)));
         }
-        self.found.invalidate(&key);
-        if !self.settings.negative_ttl.is_zero() {
-            let held = self.held(&key, value, stamp, self.settings.negative_ttl);
-            self.absent.insert(key, held);
+        self.found.remove(&key);
+        if !negative_ttl.is_zero() {
+            self.absent.insert(key, held, is_older_than(negative_ttl));
         }
     }
 
     /// Forgets one answer.
     pub(super) fn remove(&self, key: &K) {
-        self.found.invalidate(key);
-        self.absent.invalidate(key);
+        self.found.remove(key);
+        self.absent.remove(key);
     }
 
-    /// Gives the memory back; that nothing serves any more is for the epochs to say.
+    /// Gives the memory back; that nothing serves any more is for the changes to say.
     pub(super) fn clear(&self) {
-        self.found.invalidate_all();
-        self.absent.invalidate_all();
+        self.found.clear();
+        self.absent.clear();
+    }
+
+    /// An entry among the answers to this question that is, to the letter, as this one.
+    pub(super) fn twin<Q>(&self, asked: &Q, entry: &Entry) -> Option<Arc<Entry>>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let twin = |_: &K, held: &Held<V>| {
+            held.value.entries().iter().find(|known| known.is_written_as(entry)).cloned()
+        };
+        self.found.read(asked, twin).flatten()
     }
 
     /// How many answers are remembered, and how many absences.
     #[cfg(test)]
-    pub(super) fn sizes(&self) -> (u64, u64) {
-        self.found.run_pending_tasks();
-        self.absent.run_pending_tasks();
-        (self.found.entry_count(), self.absent.entry_count())
+    pub(super) fn sizes(&self) -> (usize, usize) {
+        (self.found.len(), self.absent.len())
     }
 
-    fn held(&self, key: &K, value: V, stamp: Stamp, life: Duration) -> Arc<Held<V>> {
+    fn held(&self, key: &K, value: V, stamp: Stamp) -> Held<V> {
         // After six to seven eighths of its life.
         let jitter = self.spread.hash_one(key) % 128;
-        let refresh = millis(life).saturating_mul(6 * 128 + jitter) / (8 * 128);
-        let entries = value.entries().iter().map(|entry| Name::Entry(entry.dn.clone()));
-        let names = key.names(&self.forms).into_iter().chain(entries);
-        let names = names.map(|name| self.changes.hash(&name)).collect();
+        let refresh = millis(self.life(&value)).saturating_mul(6 * 128 + jitter) / (8 * 128);
         let (checked, refresh) = (AtomicU64::new(stamp.last()), AtomicU64::new(refresh));
-        Arc::new(Held { value, stamp, checked, names, life, refresh })
+        Held { value, at: stamp.at, checked, refresh }
     }
 }
 
 impl<V> Held<V> {
-    /// Whether it is time to load it again ahead of its expiry. Says so to one of those who ask at the same time.
-    pub(super) fn claim_refresh(&self, now: Instant) -> bool {
+    fn claim_refresh(&self, now: Instant) -> bool {
         let age = millis(self.age(now));
         let due = self.refresh.load(Relaxed);
         let next = age.saturating_add(millis(REFRESH_AGAIN));
@@ -178,16 +203,8 @@ impl<V> Held<V> {
     }
 
     fn age(&self, now: Instant) -> Duration {
-        now.saturating_duration_since(self.stamp.at)
+        now.saturating_duration_since(self.at)
     }
-}
-
-fn bounded<K, V>(capacity: u64, life: Duration) -> moka::sync::Cache<K, V>
-where
-    K: Hash + Eq + Send + Sync + 'static,
-    V: Clone + Send + Sync + 'static,
-{
-    moka::sync::Cache::builder().max_capacity(capacity).time_to_live(life).build()
 }
 
 fn millis(duration: Duration) -> u64 {

@@ -9,7 +9,7 @@ use tokio::time::{Instant, advance};
 use super::loads::{BACK_OFF, Next};
 use super::*;
 
-mod world;
+pub(super) mod world;
 
 use world::{
     Fake, Mood, World, ambiguous, ask, bad_answer, owner, person, person_at_once, secs, settings, settle,
@@ -536,8 +536,8 @@ async fn one_of_those_who_use_an_answer_is_told_to_refresh_it() {
     person(&cache, "anna").await;
     for (wait, claims) in [(secs(224), 0), (secs(40), 1), (BACK_OFF / 2, 0), (BACK_OFF / 2, 1)] {
         advance(wait).await;
-        let held = cache.0.people.store.fresh("anna", Instant::now()).unwrap();
-        let claimed = (0..10).filter(|_| held.claim_refresh(Instant::now())).count();
+        let fresh = || cache.0.people.store.fresh("anna", Instant::now()).unwrap();
+        let claimed = (0..10).filter(|_| fresh().is_due).count();
         assert_eq!(claimed, claims);
     }
 }

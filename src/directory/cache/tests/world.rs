@@ -164,7 +164,7 @@ impl Drop for UnderWay<'_> {
     }
 }
 
-fn entry(version: u64) -> Arc<Entry> {
+pub(in crate::directory::cache) fn entry(version: u64) -> Arc<Entry> {
     Arc::new(Entry {
         dn: Dn::parse("uid=anna,dc=org").unwrap(),
         name: Some(version.to_string()),

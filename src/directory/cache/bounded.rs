@@ -1,0 +1,253 @@
+//! A map that is read without a lock, and that holds a bounded number of values.
+//!
+//! Beyond its capacity, those go that nobody has asked for since the hand passed them last: CLOCK, which is nearly as good
+//! as the least recently used, and costs who asks no more than a flag.
+
+use std::borrow::Borrow;
+use std::collections::VecDeque;
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+/// The most values that one insertion finds in use before it takes one all the same.
+const MOST_SPARED: usize = 32;
+
+/// How many values an insertion looks at that may have become useless: more than it adds, so that all are looked at.
+const LOOKS: usize = 2;
+
+/// A map from keys to values. Two keys with the same hash, of which there are none among any number that fits into memory,
+/// push each other out.
+pub(super) struct Bounded<K, V> {
+    kept: papaya::HashMap<u64, Kept<K, V>, AsItIs>,
+    capacity: usize,
+    /// The hashes of all keys, and of some that went, from the hand on. Held by whoever writes; nobody who reads waits.
+    ring: Mutex<VecDeque<u64>>,
+    hasher: RandomState,
+}
+
+struct Kept<K, V> {
+    key: K,
+    value: V,
+    /// Since the hand passed.
+    was_used: AtomicBool,
+}
+
+/// Leaves a hash as it is.
+#[derive(Clone, Copy, Default)]
+struct AsItIs;
+
+/// The number that it was given.
+#[derive(Default)]
+struct Given(u64);
+
+impl<K: Hash + Eq, V> Bounded<K, V> {
+    /// Nothing yet, and never more than `capacity`.
+    pub(super) fn new(capacity: u64) -> Self {
+        Self {
+            kept: papaya::HashMap::with_hasher(AsItIs),
+            capacity: usize::try_from(capacity).unwrap_or(usize::MAX),
+            ring: Mutex::default(),
+            hasher: RandomState::new(),
+        }
+    }
+
+    /// What `read` makes of the value, if there is one.
+    pub(super) fn read<Q, R>(&self, key: &Q, read: impl FnOnce(&K, &V) -> R) -> Option<R>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        let all = self.kept.pin();
+        let kept = all.get(&self.hasher.hash_one(key)).filter(|kept| kept.key.borrow() == key)?;
+        // Mostly it is set, and then nothing needs to be written.
+        if !kept.was_used.load(Relaxed) {
+            kept.was_used.store(true, Relaxed);
+        }
+        Some(read(&kept.key, &kept.value))
+    }
+
+    /// Takes the value in. Some of those that are `useless` go, and if it is one too many, one that is not used.
+    pub(super) fn insert(&self, key: K, value: V, useless: impl Fn(&V) -> bool) {
+        let hash = self.hasher.hash_one(&key);
+        let mut ring = self.ring();
+        let all = self.kept.pin();
+        let kept = Kept { key, value, was_used: AtomicBool::new(false) };
+        if all.insert(hash, kept).is_none() {
+            ring.push_back(hash);
+        }
+        for _ in 0..LOOKS {
+            self.pass(&mut ring, |kept| !useless(&kept.value));
+        }
+        let mut spared = 0;
+        while ring.len() > self.capacity {
+            self.pass(&mut ring, |kept| {
+                let stays =
+                    kept.was_used.swap(false, Relaxed) && spared < MOST_SPARED && !useless(&kept.value);
+                spared += usize::from(stays);
+                stays
+            });
+        }
+    }
+
+    /// Moves the hand on by one, which `stays` or goes.
+    fn pass(&self, ring: &mut VecDeque<u64>, stays: impl FnOnce(&Kept<K, V>) -> bool) {
+        let all = self.kept.pin();
+        let Some(hash) = ring.pop_front() else { return };
+        let Some(kept) = all.get(&hash) else { return };
+        if stays(kept) {
+            ring.push_back(hash);
+        } else {
+            all.remove(&hash);
+        }
+    }
+
+    /// Forgets one value.
+    pub(super) fn remove(&self, key: &K) {
+        let _ring = self.ring();
+        // Its hash goes when the hand passes.
+        let _ = self.kept.pin().remove_if(&self.hasher.hash_one(key), |_, kept| kept.key == *key);
+    }
+
+    /// Forgets all.
+    pub(super) fn clear(&self) {
+        let mut ring = self.ring();
+        *ring = VecDeque::new();
+        self.kept.pin().clear();
+    }
+
+    /// How many values there are.
+    #[cfg(test)]
+    pub(super) fn len(&self) -> usize {
+        self.kept.len()
+    }
+
+    fn ring(&self) -> MutexGuard<'_, VecDeque<u64>> {
+        // A panic under the lock loses at most a place in the ring: a value that stays until all are forgotten.
+        self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl BuildHasher for AsItIs {
+    type Hasher = Given;
+
+    fn build_hasher(&self) -> Given {
+        Given::default()
+    }
+}
+
+impl Hasher for Given {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
+    }
+
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn kept(bounded: &Bounded<String, usize>, count: usize) -> Vec<usize> {
+        let is_kept =
+            |n: &usize| bounded.kept.pin().values().any(|kept| kept.value == *n && kept.key == n.to_string());
+        (0..count).filter(is_kept).collect()
+    }
+
+    fn insert(bounded: &Bounded<String, usize>, n: usize) {
+        bounded.insert(n.to_string(), n, |_| false);
+    }
+
+    #[test]
+    fn what_is_used_stays() {
+        let bounded = Bounded::new(4);
+        (0..4).for_each(|n| insert(&bounded, n));
+        assert_eq!(kept(&bounded, 9), [0, 1, 2, 3]);
+        for n in 4..100 {
+            assert_eq!(bounded.read("2", |key, value| (key.clone(), *value)), Some(("2".to_owned(), 2)));
+            insert(&bounded, n);
+            assert_eq!(bounded.len(), 4);
+        }
+        assert_eq!(bounded.read("4", |_, value| *value), None);
+    }
+
+    #[test]
+    fn one_goes_even_if_all_are_used() {
+        let bounded = Bounded::new(100);
+        for n in 0..1000 {
+            insert(&bounded, n);
+            (0..=n).for_each(|n| {
+                bounded.read(&n.to_string(), |_, _| ());
+            });
+            assert_eq!(bounded.len(), 100.min(n + 1));
+        }
+    }
+
+    #[test]
+    fn what_is_useless_goes_though_there_is_room() {
+        let bounded = Bounded::new(1000);
+        (0..100).for_each(|n| insert(&bounded, n));
+        (100..300).for_each(|n| bounded.insert(n.to_string(), n, |n| *n < 100));
+        assert_eq!(kept(&bounded, 300), (100..300).collect::<Vec<_>>());
+    }
+
+    #[test]
+    fn replaced_removed_and_forgotten() {
+        let bounded = Bounded::new(10);
+        for round in 0..1000 {
+            bounded.insert("a".to_owned(), round, |_| false);
+            assert_eq!(bounded.read("a", |_, value| *value), Some(round));
+            bounded.insert("b".to_owned(), round, |_| false);
+            bounded.remove(&"b".to_owned());
+            assert_eq!((bounded.read("b", |_, value| *value), bounded.len()), (None, 1));
+            assert!(bounded.ring().len() <= 10);
+        }
+        bounded.clear();
+        assert_eq!((bounded.read("a", |_, _| ()), bounded.len(), bounded.ring().len()), (None, 0, 0));
+        let none = Bounded::new(0);
+        insert(&none, 1);
+        assert_eq!(none.len(), 0);
+    }
+
+    #[test]
+    fn one_hash_for_two_keys_is_not_one_key() {
+        let bounded: Bounded<String, usize> = Bounded::new(10);
+        let kept = Kept { key: "other".to_owned(), value: 1, was_used: AtomicBool::new(false) };
+        bounded.kept.pin().insert(bounded.hasher.hash_one("a"), kept);
+        assert_eq!(bounded.read("a", |_, value| *value), None);
+        bounded.remove(&"a".to_owned());
+        assert_eq!(bounded.len(), 1);
+    }
+
+    #[test]
+    fn many_write_and_read() {
+        let bounded = Bounded::new(100);
+        std::thread::scope(|scope| {
+            for thread in 0..4 {
+                let bounded = &bounded;
+                scope.spawn(move || {
+                    let mut random = fastrand::Rng::with_seed(thread);
+                    for _ in 0..20_000 {
+                        let n = random.usize(..300);
+                        match random.u8(..8) {
+                            0 => insert(bounded, n),
+                            1 => bounded.remove(&n.to_string()),
+                            _ => {
+                                let read = bounded.read(&n.to_string(), |key, value| (key.clone(), *value));
+                                assert!(read.is_none_or(|read| read == (n.to_string(), n)));
+                            }
+                        }
+                        assert!(bounded.len() <= 104, "{}", bounded.len());
+                    }
+                });
+            }
+        });
+        (0..1000).for_each(|n| insert(&bounded, n));
+        assert_eq!((bounded.len(), bounded.ring().len()), (100, 100));
+    }
+}
