@@ -7,6 +7,8 @@
 //! The decoding is lenient on purpose, as readers' is: encoded words inside quotation marks, without white space
 //! around them, with broken Base64 all count. What is found here can only refuse a message, never accept one.
 
+use std::borrow::Cow;
+
 use mail_parser::decoders::charsets::map::charset_decoder;
 use unicode_normalization::UnicodeNormalization;
 
@@ -30,7 +32,7 @@ pub struct Shown {
 /// Whether the text, raw or decoded, holds characters that change its direction (UAX 9): what is shown is then not
 /// what is written.
 pub fn misdirects(text: &str) -> bool {
-    readings(text).iter().any(|reading| reading.contains(address::is_bidi_control))
+    !is_plain(text) && readings(text).iter().any(|reading| reading.contains(address::is_bidi_control))
 }
 
 /// The addresses that the text shows, raw or decoded, each once.
@@ -55,8 +57,18 @@ pub fn shows_at_sign(text: &str) -> bool {
 }
 
 /// Every way in which readers may show the text.
-fn all_looks(text: &str) -> Vec<String> {
-    readings(text).iter().flat_map(|reading| looks(reading)).collect()
+fn all_looks(text: &str) -> Vec<Cow<'_, str>> {
+    if is_plain(text) {
+        return vec![text.into()];
+    }
+    readings(text).iter().flat_map(|reading| looks(reading)).map(Cow::Owned).collect()
+}
+
+/// Whether readers can show the text in no way but as it is: almost every name is like that, and to find it out by way
+/// of decoding and normalisation is dear.
+fn is_plain(text: &str) -> bool {
+    // Without an equals sign there is no encoded word.
+    text.bytes().all(|byte| matches!(byte, b' '..=b'~') && byte != b'=')
 }
 
 /// The text as it is written and, where that differs, as it is decoded: each encoded word by itself, and words that
@@ -199,6 +211,9 @@ pub enum WordFault {
 
 /// Looks at the encoded words of a text, wherever they stand.
 pub fn check_words(text: &str) -> Result<(), WordFault> {
+    if !address::holds(text, *b"=?") {
+        return Ok(());
+    }
     let (mut rest, mut known) = (text, true);
     while let Some(start) = rest.find("=?") {
         match rest.get(start..).and_then(encoded_word) {
@@ -501,6 +516,15 @@ mod tests {
         #[test]
         fn never_panics(text in "(\\PC|=\\?|\\?=|[?@=]){0,60}") {
             let _ = (found(&text), misdirects(&text));
+        }
+
+        #[test]
+        fn plain_text_is_read_and_looks_as_it_is(text in "[ -~]{0,60}|(\\PC|[?@]){0,20}") {
+            if is_plain(&text) {
+                proptest::prop_assert_eq!(readings(&text), std::slice::from_ref(&text));
+                proptest::prop_assert_eq!(looks(&text), std::slice::from_ref(&text));
+                proptest::prop_assert!(!text.contains(address::is_bidi_control));
+            }
         }
     }
 }

@@ -5,7 +5,7 @@
 //! authors.
 
 use super::{Lexer, Mailbox, Token, addr_spec, mailbox, trim};
-use crate::address::Address;
+use crate::address::{self, Address};
 use crate::display;
 
 /// Whether the field, decoded first, has other authors than the mailboxes that it really has.
@@ -13,6 +13,9 @@ use crate::display;
 /// A name that becomes an element of the list (`Adams, Anna`) or a group (`Sales: Anna`) names nobody else, and is
 /// common; so are brackets and smileys. An address is one only with an `@`.
 pub(super) fn hides_address(text: &str, mailboxes: &[Mailbox]) -> bool {
+    if !address::holds(text, *b"=?") {
+        return false;
+    }
     let mut decoded = display::decodings(text).into_iter().filter(|decoded| *decoded != text);
     decoded.any(|decoded| {
         // What was encoded twice is decoded twice by some.
