@@ -15,7 +15,7 @@ use tracing_subscriber::fmt;
 use tracing_subscriber::layer::SubscriberExt;
 
 use crate::config::{Level, Log, LogFormat};
-use crate::reply::printable;
+use crate::reply::{is_printable, printable};
 
 /// Whether events go to the journal.
 static JOURNAL: AtomicBool = AtomicBool::new(false);
@@ -76,6 +76,9 @@ struct OneLine<W> {
 impl<W: Write> Write for OneLine<W> {
     /// `event`: all of it, which is how the formats write, with its line end.
     fn write(&mut self, event: &[u8]) -> io::Result<usize> {
+        if event.split_last().is_some_and(|(end, line)| *end == b'\n' && is_printable(line)) {
+            return self.to.write_all(event).map(|()| event.len());
+        }
         let text = String::from_utf8_lossy(event);
         let mut line = String::with_capacity(text.len());
         for c in text.strip_suffix('\n').unwrap_or(&text).chars() {

@@ -125,6 +125,13 @@ pub fn printable(text: &str) -> String {
 
 /// The same with another cap, for log lines that must name more.
 pub fn printable_within(text: &str, most: usize) -> String {
+    if text.len() <= most && is_printable(text.as_bytes()) {
+        return text.to_owned();
+    }
+    escaped_within(text, most)
+}
+
+fn escaped_within(text: &str, most: usize) -> String {
     let mut printable = String::new();
     for c in text.chars() {
         if printable.len() >= most {
@@ -138,6 +145,11 @@ pub fn printable_within(text: &str, most: usize) -> String {
         }
     }
     printable
+}
+
+/// Whether it is printable ASCII alone.
+pub(crate) fn is_printable(text: &[u8]) -> bool {
+    text.iter().all(|byte| matches!(byte, b' '..=b'~'))
 }
 
 #[cfg(test)]
@@ -256,6 +268,11 @@ mod tests {
             proptest::prop_assert!(shown.bytes().all(|b| (b' '..=b'~').contains(&b)));
             proptest::prop_assert!(shown.len() < MAX_QUOTE + 13);
             proptest::prop_assert_eq!(printable_within(&shown, usize::MAX), shown);
+        }
+
+        #[test]
+        fn text_that_needs_no_escape_is_the_same_either_way(text in "[ -~]{0,24}|.{0,24}", most in 0..24usize) {
+            proptest::prop_assert_eq!(printable_within(&text, most), escaped_within(&text, most));
         }
     }
 }
