@@ -78,6 +78,20 @@ const ALL_MARKS: &[char] = &['"', '\\', '<', '>', '(', ')', '[', ']'];
 
 /// A name as a phrase: quoted or encoded where it must be, folded to begin at this column of its line.
 fn phrase(name: &str, column: usize) -> Option<String> {
+    // Most names: what readers make of them need not be tried.
+    if is_plain(name) && column + name.len() + "\"\"".len() <= LINE {
+        return Some(format!("\"{name}\""));
+    }
+    any_phrase(name, column)
+}
+
+/// Whether a name is words of ASCII with a space between each two.
+fn is_plain(name: &str) -> bool {
+    let is_letter = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.');
+    name.split(' ').all(|word| !word.is_empty() && word.bytes().all(is_letter))
+}
+
+fn any_phrase(name: &str, column: usize) -> Option<String> {
     let phrases = MARKS.iter().filter_map(|marks| phrase_of(name.replace(*marks, "").trim(), column));
     phrases.into_iter().find(|phrase| mailbox::read(format!("{phrase} (c) <x@x>, <y@y>").as_bytes()).is_ok())
 }
@@ -229,6 +243,14 @@ mod tests {
     }
 
     proptest::proptest! {
+        #[test]
+        fn a_plain_name_is_written_as_any_other(
+            name in "[a-zA-Z0-9.-]{1,12}( [a-zA-Z0-9.-]{1,12}){0,6}|[ -~]{1,20}",
+            column in 0..90usize,
+        ) {
+            proptest::prop_assert_eq!(phrase(&name, column), any_phrase(&name, column));
+        }
+
         #[test]
         fn any_name_reads_back(name in "[^\\p{Cc}\u{2028}\u{2029}@]{1,42}|[ -?A-~]{60,128}") {
             reads_back(name.trim());
