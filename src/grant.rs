@@ -308,7 +308,8 @@ fn others(
 /// The rights that one principal's entry gives to the submitter.
 pub fn rights_for(principal: &Entry, submitter: &Submitter, rules: &GrantRules) -> Rights {
     let mut rights = Rights::default();
-    for grant in &principal.grants {
+    let identities = submitter::Names::of(submitter, principal.grants.len());
+    for grant in principal.grants.iter().filter(|grant| identities.may_have(&grant.delegate)) {
         if matches!(standing(grant, principal, submitter, rules), Standing::Counts(_)) {
             rights.insert(grant.right);
         }

@@ -1,9 +1,11 @@
 //! Who authenticated: an entry, an `[[account]]`, or both, with the groups that stand for it.
 
+use std::collections::HashSet;
 use std::sync::Arc;
 
-use super::Entry;
+use super::{Delegate, Entry};
 use crate::address::{Address, Pattern};
+use crate::dn::Dn;
 
 /// A login that the configuration defines, besides or instead of an entry: a scanner, a ticket system.
 #[derive(Clone, Debug, Eq, PartialEq)]
@@ -109,5 +111,33 @@ impl Submitter {
     /// The entries whose grants are the submitter's: its own, and its security groups.
     pub fn identities(&self) -> impl Iterator<Item = &Entry> {
         self.entry.iter().chain(self.groups.iter()).map(Arc::as_ref)
+    }
+}
+
+/// The names of the submitter's identities, for an owner with hundreds of grants and a submitter in as many groups.
+pub(super) struct Names<'a> {
+    submitter: &'a Submitter,
+    /// None where so little is compared that it costs more to hash it.
+    hashed: Option<HashSet<&'a Dn>>,
+}
+
+impl<'a> Names<'a> {
+    /// So many grants are compared without being hashed.
+    pub(super) const FEW: usize = 16;
+
+    pub(super) fn of(submitter: &'a Submitter, grants: usize) -> Self {
+        let hashed = || submitter.identities().map(|identity| &identity.dn).collect();
+        Self { submitter, hashed: (grants > Self::FEW).then(hashed) }
+    }
+
+    /// Whether the delegate is one of the identities; of delegates that are not given by name, whether they may be.
+    pub(super) fn may_have(&self, delegate: &Delegate) -> bool {
+        match (delegate, &self.hashed) {
+            (Delegate::Dn(dn), Some(names)) => names.contains(dn),
+            (Delegate::Dn(dn), None) => self.submitter.identities().any(|identity| identity.dn == *dn),
+            (Delegate::Address(_) | Delegate::Login(_) | Delegate::Number(_) | Delegate::Trustee(_), _) => {
+                true
+            }
+        }
     }
 }

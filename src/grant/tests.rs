@@ -1,5 +1,6 @@
 use proptest::prelude::*;
 
+use super::submitter::Names;
 use super::*;
 use crate::address::Pattern;
 
@@ -691,5 +692,29 @@ proptest! {
             Some(Relation::Others(others)) => prop_assert_eq!(others.rights, rights(&expected)),
             other => prop_assert!(false, "{:?}", other),
         }
+    }
+}
+
+proptest! {
+    /// However many there are, for they are compared in different ways.
+    #[test]
+    fn the_rights_are_those_of_the_grants_that_count(
+        groups in proptest::collection::vec(0..40u8, 0..12),
+        grants in proptest::collection::vec((0..40u8, 0..3u8), 0..2 * Names::FEW),
+        written in proptest::bool::ANY,
+    ) {
+        let spelled = |number: u8| if written { format!("CN = {number}, dc=org") } else { format!("cn={number},dc=org") };
+        let mut principal = person("boss");
+        for (number, right) in grants {
+            let right = match right { 0 => SendAs, 1 => SendOnBehalf, _ => Schedule };
+            // Some by name, some by login, one of them the principal's own.
+            let delegate = match number { 0 => "boss".to_owned(), 1 => "uid=boss,dc=example,dc=org".to_owned(), 2 => "anna".to_owned(), _ => spelled(number) };
+            principal.grants.push(Grant { right, delegate: Delegate::parse(&delegate) });
+        }
+        let groups: Vec<_> = groups.iter().map(|number| format!("cn={number},dc=org")).collect();
+        let anna = submitter("anna", &groups.iter().map(String::as_str).collect::<Vec<_>>());
+        let counts = |grant: &&Grant| matches!(standing(grant, &principal, &anna, &rules()), Standing::Counts(_));
+        let each: Vec<_> = principal.grants.iter().filter(counts).map(|grant| grant.right).collect();
+        prop_assert_eq!(rights_for(&principal, &anna, &rules()), rights(&each));
     }
 }
