@@ -51,7 +51,7 @@ pub(super) struct Lexer<'a> {
 
 impl<'a> Lexer<'a> {
     pub(super) fn tokens(mut self) -> Result<Vec<Token<'a>>, FieldError> {
-        let mut tokens = Vec::new();
+        let mut tokens = Vec::with_capacity(16);
         while let Some(first) = self.rest.chars().next() {
             let token = self.token(first)?;
             token.text().map_or(Ok(()), display::check_words).map_err(|fault| match fault {

@@ -1,6 +1,8 @@
 //! The one log line of a message: queue id, submitter, authors, verdict and why. Nothing else of the message is logged,
 //! and nothing unescaped.
 
+use std::fmt::{self, Write as _};
+
 use tracing::{info, warn};
 
 use super::Case;
@@ -41,7 +43,7 @@ macro_rules! write_line {
 impl Line<'_> {
     /// `marks`: in how many places of the body SENT-BY is written.
     pub(super) fn accepted(&self, accepted: &Accepted, marks: usize) {
-        let by = accepted.authors.iter().map(|author| author.by.name()).collect::<Vec<_>>().join(", ");
+        let by = joined(accepted.authors.iter().map(|author| author.by.name()));
         let (sender, envelope) = (sender(&accepted.sender), envelope(&accepted.envelope));
         let (names, copies) = (names(&accepted.from), listed(&accepted.copies.to));
         let no_copies = listed(&accepted.copies.left_out).map(|where_to| format!("{where_to}: no SMTPUTF8"));
@@ -126,14 +128,24 @@ fn refusal(mode: Mode) -> &'static str {
 }
 
 fn reverse_path(envelope: &Envelope) -> String {
-    printable(&envelope.sender.to_string())
+    printable(&joined([&envelope.sender].into_iter()))
 }
 
 /// The authors; none if From names none, which the reply then says.
 fn authors(message: &Message) -> Option<String> {
     let mailboxes = message.authors.as_ref().ok()?;
-    let addresses: Vec<_> = mailboxes.iter().map(|mailbox| mailbox.address.to_string()).collect();
-    Some(printable(&addresses.join(", ")))
+    Some(printable(&joined(mailboxes.iter().map(|mailbox| &mailbox.address))))
+}
+
+/// The texts with commas between them: most often one, and short.
+fn joined<T: fmt::Display>(each: impl Iterator<Item = T>) -> String {
+    let mut joined = String::with_capacity(64);
+    for text in each {
+        let comma = if joined.is_empty() { "" } else { ", " };
+        // Writing to a string does not fail.
+        let _ = write!(joined, "{comma}{text}");
+    }
+    joined
 }
 
 fn sender(change: &SenderChange) -> Option<String> {
@@ -148,16 +160,14 @@ fn sender(change: &SenderChange) -> Option<String> {
 fn names(change: &FromChange) -> Option<String> {
     match change {
         FromChange::Keep => None,
-        FromChange::Names(names) => {
-            Some(printable(&names.iter().flatten().map(String::as_str).collect::<Vec<_>>().join(", ")))
-        }
+        FromChange::Names(names) => Some(printable(&joined(names.iter().flatten()))),
     }
 }
 
 /// Addresses; none if there are none.
 fn listed(addresses: &[Address]) -> Option<String> {
-    let texts: Vec<_> = addresses.iter().map(|address| format!("<{address}>")).collect();
-    (!texts.is_empty()).then(|| printable(&texts.join(", ")))
+    let texts = addresses.iter().map(|address| format!("<{address}>"));
+    (!addresses.is_empty()).then(|| printable(&joined(texts)))
 }
 
 fn envelope(change: &EnvelopeChange) -> Option<String> {
