@@ -1,6 +1,9 @@
 //! The facts for a decision: the questions that a message raises, asked of the directory.
 
-use futures_util::future::{try_join, try_join_all};
+use std::future::ready;
+use std::pin::pin;
+
+use futures_util::future::{Either, select, try_join, try_join_all};
 
 use crate::address::Address;
 use crate::directory::{Failure, lookup::Lookup};
@@ -9,12 +12,19 @@ use crate::message::Message;
 use crate::policy;
 use crate::site::Site;
 
-/// Everything that a decision about `message` must know. The submitter and the owners of the addresses that speak are
-/// looked up at the same time. The envelope sender and addresses in display text follow where they matter: mostly they
-/// are the submitter's own, about which there is nothing to ask.
+/// Everything that a decision about `message` must know. About the submitter's own addresses there is nothing to ask: so
+/// whoever is remembered is known first. While the submitter must be waited for, the owners of the addresses that speak
+/// are looked up at the same time, unless they are likely to be own; the others follow where they matter.
 pub(crate) async fn facts<L: Lookup>(site: &Site<L>, message: &Message) -> Result<Facts, Failure> {
-    let speakers = owners(&site.lookup, message.speaking().into_iter().cloned().collect());
-    let (person, known) = try_join(site.lookup.person(&message.login), speakers).await?;
+    let person = pin!(site.lookup.person(&message.login));
+    let (person, known) = match select(person, ready(())).await {
+        Either::Left((person, _)) => (person?, Owners::default()),
+        Either::Right((_, person)) => {
+            let speaking = message.speaking().into_iter().cloned();
+            let ahead = speaking.filter(|address| !is_likely_own(address, &message.login)).collect();
+            try_join(person, owners(&site.lookup, ahead)).await?
+        }
+    };
     let mut facts = Facts { submitter: submitter(site, &message.login, person), owners: known };
     let shown = policy::shown_addresses(message, &facts.submitter, &site.rules);
     let mut unknown: Vec<Address> = Vec::new();
@@ -27,6 +37,12 @@ pub(crate) async fn facts<L: Lookup>(site: &Site<L>, message: &Message) -> Resul
     let more = owners(&site.lookup, unknown).await?;
     facts.owners.append(more);
     Ok(facts)
+}
+
+/// Whether the address has the login's name, as most people's own have. Nothing rests on it but when it is asked for.
+fn is_likely_own(address: &Address, login: &str) -> bool {
+    let name = login.rsplit_once('@').map_or(login, |(name, _)| name);
+    address.local().eq_ignore_ascii_case(name)
 }
 
 /// A login with all that is known of it: its `[[account]]`, its entry and security groups.
@@ -50,3 +66,6 @@ pub(crate) async fn owners<L: Lookup>(lookup: &L, addresses: Vec<Address>) -> Re
     }
     Ok(owners)
 }
+
+#[cfg(test)]
+mod tests;

@@ -215,7 +215,7 @@ def measure(stage, pid, file_pid):
                 kind.add(when, pairs, server.since())
     milter.measure(f"after {2 * len(LEVELS) * SENDERS} messages of {len(LEVELS) * SENDERS} people")
     make_known(str(Path(stage) / "openldap" / "milter.sock"), server)
-    milter.measure(f"when it knows all {PEOPLE} people and addresses")
+    milter.measure(f"when it knows all {PEOPLE} people")
     print_asked(kinds)
     print_times(kinds, 1, "The decision, by the milter's own log")
     print_times(kinds, 0, "The message, from MAIL FROM to the reply after the final dot")

@@ -88,8 +88,8 @@ fn named(party: &Party, delegates: bool) -> impl Iterator<Item = &Address> {
 
 /// Whether a form of the address, but not the address as it stands, is one of somebody who is known already.
 fn is_form_of_owner(address: &Address, facts: &Facts, rules: &Rules) -> bool {
-    let forms = rules.addresses.candidates(address);
-    facts.owners.entries().any(|entry| forms.iter().any(|form| entry.has(form)))
+    let is_owned = |form| facts.submitter.owns(form) || facts.owners.entries().any(|entry| entry.has(form));
+    rules.addresses.candidates(address).iter().any(is_owned)
 }
 
 /// The properties of the actors, and the attendees that may be a principal too.

@@ -117,6 +117,8 @@ impl Scene {
         let message = Message::new(self.submitter.login.clone(), envelope, &fields);
         let mut asked: Vec<Address> = message.addresses().into_iter().cloned().collect();
         asked.extend(shown_addresses(&message, &self.submitter, &self.rules));
+        // Those of the submitter need not be known.
+        asked.retain(|address| !self.submitter.owns(address));
         let mut facts = Facts { submitter: self.submitter.clone(), owners: self.owners(asked) };
         let acting = acting_addresses(&facts, &self.rules, &self.body);
         facts.owners.append(self.owners(acting));
