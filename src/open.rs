@@ -18,6 +18,9 @@ use crate::dn::Dn;
 use crate::grant::{Entry, Person, Sid};
 use crate::site::Site;
 
+/// The most loads ahead of expiry that are under way: they are in no hurry, and messages ask over the same connection.
+const REFRESHES: usize = 16;
+
 /// Why there is nobody to ask.
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
@@ -108,7 +111,7 @@ fn settings(servers: &[Server], cache: &CacheConfig) -> CacheSettings {
     let CacheConfig { ttl, negative_ttl, stale, capacity, watch: _ } = *cache;
     // A login takes a search and one for each level of groups: together they may take as long as two that are slow.
     let limit = servers.first().map_or(Duration::MAX, |server| server.timeout * 2);
-    CacheSettings { ttl, negative_ttl, stale, capacity, limit }
+    CacheSettings { ttl, negative_ttl, stale, capacity, limit, refreshes: REFRESHES }
 }
 
 /// The same for a command, which asks each question once: nothing is remembered.

@@ -38,9 +38,6 @@ use status::{Counters, Outage};
 use store::{Answer, Asked, Store};
 use twins::{Groups, Twins};
 
-/// The most loads ahead of expiry that are under way: they are in no hurry, and messages ask over the same connection.
-const MOST_REFRESHES: usize = 16;
-
 /// How long what is remembered, and how much.
 #[derive(Clone, Copy, Debug, Eq, PartialEq)]
 pub struct CacheSettings {
@@ -54,6 +51,8 @@ pub struct CacheSettings {
     pub capacity: u64,
     /// The most that one load may take.
     pub limit: Duration,
+    /// The most loads ahead of expiry that are under way; zero: nothing is loaded before somebody waits for it.
+    pub refreshes: usize,
 }
 
 /// A [`Lookup`] that remembers. Its clones are the same one; when the last is dropped, what it has under way ends.
@@ -98,7 +97,7 @@ impl<L: Lookup + 'static> Cache<L> {
         // Else one of them could bring an older answer than this cache already has.
         old.0.people.loads.disown();
         old.0.holders.loads.disown();
-        let refreshes = Arc::new(Semaphore::new(MOST_REFRESHES));
+        let refreshes = Arc::new(Semaphore::new(old.0.common.settings.refreshes));
         let common = Common { refreshes, ..Common::clone(&old.0.common) };
         Self::with(lookup, common, Arc::clone(&old.0.people.store), Arc::clone(&old.0.holders.store))
     }
@@ -143,7 +142,7 @@ impl<L: Lookup + 'static> Cache<L> {
 impl Common {
     fn new(settings: CacheSettings, changes: Arc<Changes>) -> Self {
         let (counters, outage, groups) = Default::default();
-        let refreshes = Arc::new(Semaphore::new(MOST_REFRESHES));
+        let refreshes = Arc::new(Semaphore::new(settings.refreshes));
         Self { settings, changes, counters, outage, refreshes, groups }
     }
 }

@@ -26,6 +26,7 @@ pub(super) fn settings() -> CacheSettings {
         stale: secs(3600),
         capacity: 1000,
         limit: secs(10),
+        refreshes: 16,
     }
 }
 
