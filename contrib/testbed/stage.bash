@@ -163,7 +163,7 @@ M
 # In a session of its own, Ctrl-C does not reach it: it ends after Postfix.
 run_milter() {
     cd "$1"
-    setsid "$program" --config "$1/delegation-milter.toml" >log 2>&1 </dev/null &
+    setsid "$program" --config "$1/delegation-milter.toml" >>log 2>&1 </dev/null &
     milter_pid=$!
     milter_pids+=("$milter_pid")
     cd "$OLDPWD"
