@@ -7,7 +7,7 @@
 use std::fs::{self, Permissions};
 use std::future::Future;
 use std::io;
-use std::net::TcpListener as BoundTcp;
+use std::net::{SocketAddr, TcpListener as BoundTcp};
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixListener as BoundUnix;
 use std::path::{Path, PathBuf};
@@ -15,7 +15,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
-use tokio::net::{TcpListener, TcpStream, UnixListener, UnixSocket, UnixStream};
+use tokio::net::{TcpListener, TcpSocket, TcpStream, UnixListener, UnixSocket, UnixStream, lookup_host};
 use tokio::time::Sleep;
 use tracing::error;
 
@@ -139,11 +139,32 @@ impl Drop for Socket {
 async fn bind_inet(host: &str, port: u16) -> Result<Socket, ListenError> {
     let listen = || format!("inet:{host}:{port}");
     let failed = |error| ListenError::System { listen: listen(), action: "bind", error };
-    match TcpListener::bind((host, port)).await {
-        Ok(listener) => Ok(Socket::Inet(listener.into_std().map_err(failed)?)),
+    match listen_inet(host, port).await {
+        Ok(listener) => Ok(Socket::Inet(listener)),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(ListenError::InUse(listen())),
         Err(error) => Err(failed(error)),
     }
+}
+
+/// On the first of the host's addresses where that is possible; as `TcpListener::bind`, with which 128 may wait: of 200
+/// that connect at once, the others try again after a second.
+async fn listen_inet(host: &str, port: u16) -> io::Result<BoundTcp> {
+    let mut failure = io::Error::new(io::ErrorKind::AddrNotAvailable, "the host has no address");
+    for address in lookup_host((host, port)).await? {
+        match listen_on(address) {
+            Ok(listener) => return Ok(listener),
+            Err(error) => failure = error,
+        }
+    }
+    Err(failure)
+}
+
+fn listen_on(address: SocketAddr) -> io::Result<BoundTcp> {
+    let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+    // Connections of an earlier process that have only just ended do not keep the port (tcp(7), TIME_WAIT).
+    socket.set_reuseaddr(true)?;
+    socket.bind(address)?;
+    socket.listen(BACKLOG)?.into_std()
 }
 
 fn bind_unix(path: &Path, group: Option<&str>, mode: u32) -> Result<Socket, ListenError> {
@@ -256,5 +277,27 @@ impl indymilter::Listener for Acceptor {
                 }
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::TcpStream;
+
+    use super::*;
+
+    /// More than the 128 that the standard library lets wait. Nobody accepts: who may not wait is not answered.
+    const BURST: usize = 300;
+
+    #[tokio::test]
+    async fn who_connects_in_a_burst_waits() {
+        let listen = Listen::Inet { host: "127.0.0.1".to_owned(), port: 0 };
+        let Socket::Inet(listener) = Socket::bind(&listen).await.unwrap() else {
+            panic!("{listen:?} is not inet")
+        };
+        let address = listener.local_addr().unwrap();
+        let connect = |_| TcpStream::connect_timeout(&address, Duration::from_millis(900));
+        let connected: io::Result<Vec<_>> = (0..BURST).map(connect).collect();
+        assert_eq!(connected.unwrap().len(), BURST);
     }
 }
