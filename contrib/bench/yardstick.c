@@ -95,7 +95,8 @@ int main(int count, char **arguments)
         return 2;
     }
     adds_sender = count == 3;
-    skipped = SMFIP_NOCONNECT | SMFIP_NOHELO | SMFIP_NORCPT | SMFIP_NOUNKNOWN | SMFIP_NOBODY | SMFIP_NOEOH | SMFIP_NR_HDR;
+    skipped = SMFIP_NOCONNECT | SMFIP_NOHELO | SMFIP_NORCPT | SMFIP_NOUNKNOWN | SMFIP_NOBODY | SMFIP_NOEOH |
+              SMFIP_NR_HDR;
     if (strncmp(arguments[1], "unix:", 5) == 0)
         skipped |= SMFIP_NODATA;
     if (smfi_setconn(arguments[1]) == MI_FAILURE || smfi_register(filter) == MI_FAILURE) {

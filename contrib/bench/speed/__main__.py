@@ -61,14 +61,18 @@ class Bench:
         """Pairs of rounds; in every other pair the yardstick is first."""
         kind = KINDS[case.kind]
         both = [self.filters[name, case.transport] for name in (case.measured, "yardstick")]
-        load = (f"--clients={case.connections}", f"--messages={case.messages}")
+
+        def round_(filter_, seconds):
+            load = (f"--clients={case.connections}", f"--messages={case.messages}", f"--seconds={seconds}")
+            return self.loads.milter(filter_, kind, *load)
+
         for filter_ in () if self.chosen.quick else both:
-            self.loads.milter(filter_, kind, *load, f"--seconds={WARM_UP_SECONDS}")
+            round_(filter_, WARM_UP_SECONDS)
         pairs = []
-        for number in range(min(self.chosen.pairs, OTHERS_PAIRS) if case.filter != "milter" else self.chosen.pairs):
-            by_turns = both if number % 2 == 0 else both[::-1]
-            rounds = [self.loads.milter(filter_, kind, *load, f"--seconds={self.chosen.seconds}") for filter_ in by_turns]
-            pairs.append(rounds if number % 2 == 0 else rounds[::-1])
+        for number in range(self.chosen.pairs if case.filter == "milter" else min(self.chosen.pairs, OTHERS_PAIRS)):
+            turn = 1 if number % 2 == 0 else -1
+            rounds = [round_(filter_, self.chosen.seconds) for filter_ in both[::turn]]
+            pairs.append(rounds[::turn])
         return CaseResult(case, pairs)
 
     def memory(self):
@@ -123,7 +127,8 @@ class Postfix:
         decided = [json.loads(line).get("by") for line in filter_.log.read_text().splitlines()]
         decided = [by for by in decided if by]
         if decided != [kind.replace(" ", "-")] * messages:
-            sys.exit(f"speed: the milter logged {len(decided)} decisions about {messages} messages {kind}: {set(decided)}")
+            sys.exit(f"speed: the milter logged {len(decided)} decisions about {messages} messages {kind}: "
+                     f"{set(decided)}")
         filter_.forget_log()
 
 
@@ -146,6 +151,8 @@ def measure(stage, chosen):
     printed.memories(memories)
     if chosen.chart:
         chosen.chart.write_text(chart.draw(cases, passages))
+    # Where something is missed, the end of the logs says nothing about it.
+    (stage / "mail.log").open("w").close()
     print(f"\nMeasured in {(time.monotonic() - begun) / 60:.1f} minutes.")
     if chosen.quick:
         print("Every verdict was right. Speed was not asked for.")

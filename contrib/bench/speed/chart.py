@@ -6,12 +6,14 @@ from xml.sax.saxutils import escape
 from plan import Case
 
 WIDTH, LEFT, RIGHT, ROW, TOP = 860, 330, 130, 22, 34
+# No variables: not everything that draws SVG knows them.
 STYLE = """
-  svg { font: 13px sans-serif; --paper: #fff; --ink: #222; --faint: #999; --ours: #1f6fb4; --other: #b8b8b8 }
-  @media (prefers-color-scheme: dark) { svg { --paper: #16181b; --ink: #ddd; --faint: #777; --ours: #62aef0; --other: #666 } }
-  .paper { fill: var(--paper) } text { fill: var(--ink) } .head { font-weight: bold }
-  .ours { fill: var(--ours) } .other { fill: var(--other) }
-  line { stroke: var(--ink); stroke-width: 1.5 } .one { stroke: var(--faint); stroke-dasharray: 4 3 }"""
+  text { font: 13px sans-serif; fill: #222 } .head { font-weight: bold }
+  .paper { fill: #fff } .ours { fill: #3b82c4 } .other { fill: #b8b8b8 }
+  line { stroke: #222; stroke-width: 1.5 } .one { stroke: #888; stroke-dasharray: 4 3 }
+  @media (prefers-color-scheme: dark) {
+    text { fill: #ddd } .paper { fill: #16181b } .other { fill: #666 } line { stroke: #ddd }
+  }"""
 
 
 class Panel:
@@ -41,7 +43,8 @@ class Panel:
             y = first + ROW * number
             middle = y + 8
             yield f'<text x="{LEFT - 10}" y="{y + 13}" text-anchor="end">{escape(name)}</text>'
-            yield f'<rect class="{"ours" if ours else "other"}" x="{LEFT}" y="{y}" width="{x(median) - LEFT}" height="16"/>'
+            colour, width = "ours" if ours else "other", round(x(median) - LEFT, 1)
+            yield f'<rect class="{colour}" x="{LEFT}" y="{y}" width="{width}" height="16"/>'
             yield f'<line x1="{x(low)}" x2="{x(high)}" y1="{middle}" y2="{middle}"/>'
             if asked:
                 yield f'<line x1="{x(asked)}" x2="{x(asked)}" y1="{y - 2}" y2="{y + 18}"/>'
@@ -52,8 +55,8 @@ class Panel:
 
 
 def ratios(cases, scheduling):
-    panel = Panel(f"Messages/s on behalf, scheduling {scheduling}, as a multiple of the yardstick's (upright: what is asked)",
-                  "×", 1.0)
+    title = f"Messages/s on behalf, scheduling {scheduling}, as a multiple of the yardstick's (upright: what is asked)"
+    panel = Panel(title, "×", 1.0)
     for result in cases:
         case = result.case
         if (case.filter, case.kind, case.scheduling) == ("milter", "on behalf", scheduling):
@@ -88,11 +91,12 @@ def postfix(result):
 
 def draw(cases, passages):
     panels = [ratios(cases, "off"), ratios(cases, "on"), filters(cases, "unix"), filters(cases, "inet"),
-              *map(postfix, passages)]
+              *(postfix(result) for result in passages if result.passage.kind == "on behalf")]
     panels = [panel for panel in panels if panel.bars]
     height = sum(panel.height() for panel in panels) + 12
-    lines = [f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}">',
-             f"<style>{STYLE}\n</style>", f'<rect class="paper" width="{WIDTH}" height="{height}"/>']
+    size = f'viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}"'
+    lines = [f'<svg xmlns="http://www.w3.org/2000/svg" {size}>', f"<style>{STYLE}\n</style>",
+             f'<rect class="paper" width="{WIDTH}" height="{height}"/>']
     top = 6
     for panel in panels:
         lines.extend(panel.draw(top))

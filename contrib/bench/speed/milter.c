@@ -204,15 +204,17 @@ static char read_reply(struct connection *connection, char *octets, size_t *coun
     return command;
 }
 
-/* A field that is added, changed or inserted; the latter two have a number before the name. */
+/* A field that is added, changed or inserted: the latter two have a number before the name. */
 static bool sets_wanted_sender(char command, const char *octets, size_t count)
 {
-    size_t number = command == SMFIR_ADDHEADER ? 0 : 4, name;
+    static const char changes[] = {SMFIR_ADDHEADER, SMFIR_CHGHEADER, SMFIR_INSHEADER, 0};
+    size_t number = command == SMFIR_ADDHEADER ? 0 : 4;
+    const char *name = octets + number, *end = octets + count, *value;
 
-    if (!options.sender || count < number || !strchr((char[]){SMFIR_ADDHEADER, SMFIR_CHGHEADER, SMFIR_INSHEADER, 0}, command))
+    if (!options.sender || !strchr(changes, command) || name >= end)
         return false;
-    name = strlen(octets + number) + 1;
-    return strcmp(octets + number, "Sender") == 0 && number + name < count && strstr(octets + number + name, options.sender);
+    value = name + strlen(name) + 1;
+    return strcmp(name, "Sender") == 0 && value < end && strstr(value, options.sender);
 }
 
 static void take_modification(struct connection *connection, char command, const char *octets, size_t count)

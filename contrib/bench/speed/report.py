@@ -24,7 +24,7 @@ class CaseResult:
 
     def replies(self, which):
         """To a message."""
-        return self.median(which, "replies") / self.median(which, "messages")
+        return statistics.median(pair[which]["replies"] / pair[which]["messages"] for pair in self.pairs)
 
 
 @dataclass
@@ -59,40 +59,47 @@ def spread(values, form):
     return f"{statistics.median(values):{form}} ({min(values):{form}}..{max(values):{form}})"
 
 
+RATIO, PAIR, SHORT = 21, 17, 14  # widths of columns
+
+
 class Printed:
     """Prints each result when it is there, under the head of its table."""
 
     def __init__(self):
-        self.head = None
+        self.head, self.widths = None, ()
 
-    def under(self, title, *columns):
+    def under(self, title, **columns):
+        """The table has these columns, of this width."""
         if self.head != title:
-            self.head = title
-            print(f"\n{title}\n{columns[0]:<36}" + "".join(f" {column:>21}" for column in columns[1:]))
+            self.head, self.widths = title, columns.values()
+            print(f"\n{title}")
+            self.row("", *(name.replace("_", " ").replace(" per ", "/") for name in columns))
 
     def row(self, name, *cells):
-        print(f"{name:<36}" + "".join(f" {cell:>21}" for cell in cells), flush=True)
+        print(f"{name:<36}" + "".join(f"{cell:>{width}}" for cell, width in zip(cells, self.widths)), flush=True)
 
     def case(self, result):
-        self.under(f"{result.case.group}: against the yardstick", "", "times messages/s", "messages/s", "times p50",
-                   "times p99", "p99 in ms", "µs CPU a message", "replies a message")
+        self.under(f"{result.case.group}: against the yardstick", times_messages_per_s=RATIO, messages_per_s=PAIR,
+                   times_p50=RATIO, times_p99=RATIO, p99_in_ms=PAIR, µs_of_CPU=PAIR, replies=SHORT)
         both = [f"{result.median(0, 'rate'):,.0f} : {result.median(1, 'rate'):,.0f}",
                 f"{result.median(0, 'p99') / 1000:.2f} : {result.median(1, 'p99') / 1000:.2f}",
                 f"{result.median(0, 'cpu'):.1f} : {result.median(1, 'cpu'):.1f}",
-                f"{result.replies(0):.2f} : {result.replies(1):.2f}"]
+                f"{result.replies(0):.1f} : {result.replies(1):.1f}"]
         self.row(result.case.name, spread(result.ratios("rate"), ".2f"), both[0], spread(result.ratios("p50"), ".2f"),
                  spread(result.ratios("p99"), ".2f"), *both[1:])
 
     def passage(self, result):
-        self.under(f"Postfix, {result.passage.name}", "", "p50 in ms", "above no filter", "p99 in ms", "messages/s")
+        self.under(f"Postfix, {result.passage.name}", p50_in_ms=RATIO, above_no_filter=RATIO, p99_in_ms=RATIO,
+                   messages_per_s=RATIO + 3)
         for service in result.rounds:
             p50, p99 = ([value / 1000 for value in result.values(service, figure)] for figure in ("p50", "p99"))
             self.row(service, spread(p50, ".2f"), spread(result.above_none(service), ".2f"), spread(p99, ".1f"),
                      spread(result.values(service, "rate"), ",.0f"))
 
     def memories(self, memories):
+        connections = {f"{MEMORY_CONNECTIONS}_connections": PAIR}
         for memory in memories:
-            self.under("Memory in MB", "", "after all load", f"{MEMORY_CONNECTIONS} connections", "most ever")
+            self.under("Memory in MB", after_all_load=PAIR, **connections, most_ever=PAIR)
             held = f"{memory.held:.1f}" if memory.held else "-"
             self.row(f"{memory.name}, {memory.transport}", f"{memory.resident:.1f}", held, f"{memory.most:.1f}")
 
@@ -107,8 +114,8 @@ def checks(cases, passages, memories):
         yield from passage_checks(result)
     for memory in memories:
         if memory.name.startswith("milter"):
-            yield (memory.most < MEMORY_LIMIT, f"Memory of {memory.name}, {memory.transport}: {memory.most:.1f} MB at most, "
-                   f"with {MEMORY_CONNECTIONS} connections; below {MEMORY_LIMIT:.0f}")
+            yield memory.most < MEMORY_LIMIT, (f"Memory of {memory.name}, {memory.transport}: {memory.most:.1f} MB, the "
+                                               f"most, with {MEMORY_CONNECTIONS} connections; below {MEMORY_LIMIT:.0f}")
 
 
 def case_checks(result):
