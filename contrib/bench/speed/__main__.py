@@ -164,9 +164,12 @@ def main(command, *words):
     match command:
         case "parts":
             chosen = options(words)
-            listed = chosen.only and chosen.only.pattern == "list"
-            others = any(case.filter != "milter" for case in wanted_cases(chosen))
-            print("" if listed else "filters", "others" if others else "")
+            if chosen.only and chosen.only.pattern == "list":
+                return 0
+            cases = wanted_cases(chosen)
+            if not cases and not wanted_passages(chosen):
+                sys.exit("run: nothing is called so; --only list shows all names")
+            print("filters", *(["others"] if any(case.filter != "milter" for case in cases) else []))
         case "list":
             print(*(one.full_name for one in (*all_cases(), *all_passages())), sep="\n")
         case "services":
