@@ -2,7 +2,6 @@
 verdict was wrong, or if something that is asked for is missed."""
 
 import argparse
-import json
 import re
 import sys
 import time
@@ -107,6 +106,8 @@ class Postfix:
     def round(self, passage, service):
         filter_ = self.filters[service.filter, passage.transport] if service.filter else None
         seconds = self.chosen.seconds * (SEQUENTIAL_SECONDS if passage.clients == 1 else 1)
+        if filter_:
+            filter_.forget_log()
         seen = self.loads.smtp(self.port, KINDS[passage.kind], f"--clients={passage.clients}", f"--seconds={seconds}",
                                f"--source={service.address}")
         self.drain()
@@ -116,20 +117,26 @@ class Postfix:
 
     def drain(self):
         """What one round leaves to deliver must not slow the next one down."""
-        deadline = time.monotonic() + 60
-        while any(any((self.queue / name).iterdir()) for name in ("incoming", "active")):
-            if time.monotonic() > deadline:
-                sys.exit("speed: Postfix does not get rid of its queue")
-            time.sleep(0.02)
+        if not wait(lambda: not any(any((self.queue / name).iterdir()) for name in ("incoming", "active"))):
+            sys.exit("speed: Postfix does not get rid of its queue")
 
     def check_log(self, filter_, kind, messages):
         """The milter saw every message, and decided as the kind says: Postfix discards them, nobody else could tell."""
-        decided = [json.loads(line).get("by") for line in filter_.log.read_text().splitlines()]
-        decided = [by for by in decided if by]
+        wait(lambda: len(filter_.decisions()) >= messages)
+        decided = filter_.decisions()
         if decided != [kind.replace(" ", "-")] * messages:
             sys.exit(f"speed: the milter logged {len(decided)} decisions about {messages} messages {kind}: "
                      f"{set(decided)}")
-        filter_.forget_log()
+
+
+def wait(is_so):
+    """Whether it is so within a minute."""
+    deadline = time.monotonic() + 60
+    while not is_so():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.02)
+    return True
 
 
 # --------------------------------------------------------------------------------------------------------------- main

@@ -65,6 +65,12 @@ class Filter:
         values = dict(line.split(":", 1) for line in Path(f"/proc/{self.pid}/status").read_text().splitlines())
         return int(values[name].split()[0]) / MB
 
+    def decisions(self):
+        """By which right each message passed, by the log."""
+        whole, _, _ = self.log.read_text().rpartition("\n")
+        logged = map(json.loads, whole.splitlines())
+        return [line["by"] for line in logged if "by" in line]
+
     def forget_log(self):
         """Half an hour of lines would fill the memory that they are written to."""
         self.log.open("w").close()
