@@ -1,9 +1,11 @@
-/* yardstick SOCKET [sender]: a libmilter filter that negotiates away what can be negotiated away, and does nothing.
+/* yardstick SOCKET [last | sender]: a libmilter filter that negotiates away what can be negotiated away, and does nothing.
  *
  * SOCKET is written as libmilter has it: unix:PATH or inet:PORT@ADDRESS. Header fields are sent and not answered; MAIL and
  * the end of the message are answered; over TCP, DATA is too: without that answer, Nagle's algorithm and delayed
- * acknowledgements hold each message up for 40 ms. With "sender" it adds one field to each message, to show what
- * Postfix itself takes for that.
+ * acknowledgements hold each message up for 40 ms.
+ *
+ * Two variants show what Postfix itself takes: with "last", MAIL is not answered either, and only the end of the message
+ * is; with "sender", besides, each message gets a field.
  */
 #include <libmilter/mfapi.h>
 #include <stdbool.h>
@@ -90,15 +92,19 @@ int main(int count, char **arguments)
         .xxfi_close = nothing,
     };
 
-    if (count < 2 || count > 3 || (count == 3 && strcmp(arguments[2], "sender") != 0)) {
-        fprintf(stderr, "yardstick SOCKET [sender]\n");
+    const char *variant = count == 3 ? arguments[2] : "";
+
+    adds_sender = strcmp(variant, "sender") == 0;
+    if (count < 2 || count > 3 || (count == 3 && !adds_sender && strcmp(variant, "last") != 0)) {
+        fprintf(stderr, "yardstick SOCKET [last | sender]\n");
         return 2;
     }
-    adds_sender = count == 3;
     skipped = SMFIP_NOCONNECT | SMFIP_NOHELO | SMFIP_NORCPT | SMFIP_NOUNKNOWN | SMFIP_NOBODY | SMFIP_NOEOH |
               SMFIP_NR_HDR;
     if (strncmp(arguments[1], "unix:", 5) == 0)
         skipped |= SMFIP_NODATA;
+    if (*variant)
+        skipped |= SMFIP_NR_MAIL;
     if (smfi_setconn(arguments[1]) == MI_FAILURE || smfi_register(filter) == MI_FAILURE) {
         fprintf(stderr, "yardstick: cannot listen on %s\n", arguments[1]);
         return 1;

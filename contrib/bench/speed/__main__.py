@@ -80,7 +80,6 @@ class Bench:
         for (name, transport), filter_ in self.filters.items():
             resident = filter_.memory("VmRSS")
             held = self.loads.hold(filter_, kind, MEMORY_CONNECTIONS) if filter_.may_be_held else None
-            filter_.forget_log()
             yield Memory(name, transport, resident, held, filter_.memory("VmHWM"))
 
 
@@ -160,6 +159,8 @@ def measure(stage, chosen):
         chosen.chart.write_text(chart.draw(cases, passages))
     # Where something is missed, the end of the logs says nothing about it.
     (stage / "mail.log").open("w").close()
+    for filter_ in bench.filters.values():
+        filter_.forget_log()
     print(f"\nMeasured in {(time.monotonic() - begun) / 60:.1f} minutes.")
     if chosen.quick:
         print("Every verdict was right. Speed was not asked for.")
