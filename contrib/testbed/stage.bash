@@ -55,14 +55,16 @@ open_stage() {
 
 close_stage() {
     local status=$? pid
-    trap '' HUP INT TERM
+    # Nobody may read any more: what was started is ended all the same.
+    trap '' HUP INT TERM PIPE
     [ -n "$stage" ] || return
     # What a signal ended has no failure to show.
-    [ $status = 0 ] || [ $status -gt 128 ] || show_logs
+    [ $status = 0 ] || [ $status -gt 128 ] || show_logs || true
     [ -z "$performer" ] || end_performer
     [ -z "$postfix_started" ] || "$testbed/mail-system" down "$stage" || status=1
+    # All at once: libmilter takes seconds to end.
+    [ ${#milter_pids[@]} = 0 ] || kill "${milter_pids[@]}" 2>/dev/null || true
     for pid in "${milter_pids[@]}"; do
-        kill "$pid" 2>/dev/null || true
         wait "$pid" || { echo "the milter ended with status $?"; status=1; } >&2
     done
     for directory in "${directories[@]}"; do
