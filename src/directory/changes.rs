@@ -15,7 +15,8 @@ use crate::address::Address;
 use crate::directory::login::Login;
 use crate::dn::Dn;
 
-/// The most names of changed entries that are kept apart. With more, all answers from before are loaded again.
+/// The most names of changed entries that are kept apart. With more, those of the older half are let go, and answers that
+/// nobody has used since are loaded again.
 const MOST_NAMES: usize = 100_000;
 
 /// Something by which an entry is found, or known.
@@ -48,7 +49,17 @@ pub struct Changes {
     unnamed: AtomicU64,
     hasher: RandomState,
     /// Held by whoever tells; nobody who reads waits.
-    telling: Mutex<()>,
+    newer: Mutex<Newer>,
+}
+
+/// The newer half of the names. Answers in use are compared all the time: what they are compared with is among these, and
+/// few notice that the older half goes.
+#[derive(Debug, Default)]
+struct Newer {
+    /// How many they are, a name once for each change of it.
+    names: usize,
+    /// The last change before them.
+    begun: u64,
 }
 
 /// When a load began: by the clock, and by the changes.
@@ -120,13 +131,15 @@ impl Changes {
 
     /// An entry changed that has, or had, these names. What is remembered of them means nothing any more.
     pub fn changed(&self, names: &[Name]) {
-        self.tell(|number| {
+        self.tell(|newer, number| {
             let touched = self.touched.pin();
-            if touched.len() + names.len() > MOST_NAMES {
+            if newer.names + names.len() > MOST_NAMES / 2 {
                 // First, so that nobody misses a name that is not there any more.
-                self.unnamed.store(number, SeqCst);
-                touched.clear();
+                self.unnamed.store(newer.begun, SeqCst);
+                touched.retain(|_, last| *last > newer.begun);
+                *newer = Newer { names: 0, begun: number - 1 };
             }
+            newer.names += names.len();
             for name in names {
                 touched.insert(self.hasher.hash_one(name), number);
             }
@@ -136,29 +149,29 @@ impl Changes {
 
     /// Some group has other members, or is another kind of group: who is in which groups is not known any more.
     pub fn groups_changed(&self) {
-        self.tell(|number| self.groups.store(number, SeqCst));
+        self.tell(|_, number| self.groups.store(number, SeqCst));
     }
 
     /// Groups may have changed without anybody telling: who is in which groups is asked for anew.
     pub fn groups_unsure(&self) {
-        self.tell(|number| self.groups_unsure.store(number, SeqCst));
+        self.tell(|_, number| self.groups_unsure.store(number, SeqCst));
     }
 
     /// Everything so far is asked for anew, and serves only while the directory is away.
     pub fn expire(&self) {
-        self.tell(|number| self.expired.store(number, SeqCst));
+        self.tell(|_, number| self.expired.store(number, SeqCst));
     }
 
     /// Nothing so far serves any more.
     pub fn forget(&self) {
-        self.tell(|number| self.forgotten.store(number, SeqCst));
+        self.tell(|_, number| self.forgotten.store(number, SeqCst));
     }
 
-    fn tell(&self, note: impl FnOnce(u64)) {
+    fn tell(&self, note: impl FnOnce(&mut Newer, u64)) {
         // A panic under the lock leaves what was noted of a change without a number, which the next one takes.
-        let _telling = self.telling.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut newer = self.newer.lock().unwrap_or_else(PoisonError::into_inner);
         let number = self.last.load(SeqCst) + 1;
-        note(number);
+        note(&mut newer, number);
         self.last.store(number, SeqCst);
     }
 
@@ -229,18 +242,45 @@ mod tests {
     }
 
     #[test]
-    fn names_beyond_the_bound_touch_everything_before() {
+    fn names_beyond_the_bound_touch_what_was_not_used_since() {
+        let changes = Changes::default();
+        let names = |begin: usize| -> Vec<_> {
+            (begin..begin + MOST_NAMES / 2).map(|n| entry(&format!("uid={n},dc=org"))).collect()
+        };
+        let (somebody, touched) = (entry("uid=somebody,dc=org"), entry("uid=0,dc=org"));
+        let standing = |stamp: &Stamp, name: &Name| changes.standing(stamp, || vec![name.clone()], false);
+        let checked = |last| Stamp::new(Instant::now(), last);
+        let first = changes.stamp();
+        changes.changed(&names(0));
+        let second = changes.stamp();
+        changes.changed(std::slice::from_ref(&touched));
+        // The names of the first are still known.
+        assert_eq!(standing(&first, &somebody), Standing::Untouched(2));
+        assert_eq!(standing(&first, &touched), Standing::Forgotten);
+        assert_eq!(standing(&second, &touched), Standing::Forgotten);
+        changes.changed(&names(MOST_NAMES));
+        // Those of the second are, and no others.
+        assert_eq!(standing(&first, &somebody), Standing::Forgotten);
+        assert_eq!(standing(&checked(1), &somebody), Standing::Untouched(3));
+        assert_eq!(standing(&second, &somebody), Standing::Untouched(3));
+        assert_eq!(standing(&second, &touched), Standing::Forgotten);
+        changes.changed(&names(2 * MOST_NAMES));
+        assert_eq!(standing(&second, &somebody), Standing::Forgotten);
+        assert_eq!(standing(&checked(2), &somebody), Standing::Untouched(4));
+        assert_eq!(standing(&checked(2), &touched), Standing::Untouched(4));
+        assert_eq!(standing(&changes.stamp(), &somebody), Standing::Current);
+        assert!(changes.touched.len() <= MOST_NAMES);
+    }
+
+    #[test]
+    fn more_names_at_once_than_are_kept_apart() {
         let changes = Changes::default();
         let stamp = changes.stamp();
-        let name = || vec![entry("uid=somebody,dc=org")];
-        let names: Vec<_> = (0..MOST_NAMES / 2).map(|n| entry(&format!("uid={n},dc=org"))).collect();
+        let names: Vec<_> = (0..=MOST_NAMES).map(|n| entry(&format!("uid={n},dc=org"))).collect();
         changes.changed(&names);
-        assert_eq!(changes.standing(&stamp, name, false), Standing::Untouched(1));
-        let younger = changes.stamp();
-        let names: Vec<_> = (0..=MOST_NAMES / 2).map(|n| entry(&format!("uid=x{n},dc=org"))).collect();
+        assert_eq!(changes.standing(&stamp, || vec![names[7].clone()], false), Standing::Forgotten);
+        changes.changed(&[]);
         changes.changed(&names);
-        assert_eq!(changes.standing(&stamp, name, false), Standing::Forgotten);
-        assert_eq!(changes.standing(&younger, name, false), Standing::Forgotten);
-        assert_eq!(changes.standing(&changes.stamp(), name, false), Standing::Current);
+        assert_eq!(changes.standing(&stamp, Vec::new, false), Standing::Forgotten);
     }
 }
