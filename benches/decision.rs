@@ -189,6 +189,7 @@ fn cache(company: &str) -> Cache<Resolver<LdifDirectory>> {
         stale: LONG,
         capacity: 1000,
         limit: Duration::from_secs(60),
+        refreshes: 16,
     };
     Cache::new(directory(company), settings, forms(), Arc::default())
 }

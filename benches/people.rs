@@ -228,6 +228,7 @@ fn cache(people: usize) -> Cache<Made> {
         // For the addresses too.
         capacity: 4 * people as u64,
         limit: hour,
+        refreshes: 16,
     };
     Cache::new(Made::new(), settings, Forms::default(), Arc::default())
 }

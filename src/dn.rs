@@ -132,7 +132,7 @@ impl fmt::Debug for Dn {
 
 /// Whether a part of a canonical form ends where a relative name may: not with half an escape.
 fn is_whole(part: &str) -> bool {
-    (part.len() - part.trim_end_matches('\\').len()) % 2 == 0
+    (part.len() - part.trim_end_matches('\\').len()).is_multiple_of(2)
 }
 
 /// The text without white space around it, but for a space that a backslash makes a part of the last value (RFC 4514

@@ -292,9 +292,8 @@ mod tests {
     #[tokio::test]
     async fn who_connects_in_a_burst_waits() {
         let listen = Listen::Inet { host: "127.0.0.1".to_owned(), port: 0 };
-        let Socket::Inet(listener) = Socket::bind(&listen).await.unwrap() else {
-            panic!("{listen:?} is not inet")
-        };
+        let socket = Socket::bind(&listen).await.unwrap();
+        let Socket::Inet(listener) = &socket else { panic!("{listen:?} is not inet") };
         let address = listener.local_addr().unwrap();
         let connect = |_| TcpStream::connect_timeout(&address, Duration::from_millis(900));
         let connected: io::Result<Vec<_>> = (0..BURST).map(connect).collect();

@@ -10,7 +10,7 @@ use delegation_milter::directory::changes::Name;
 use delegation_milter::directory::login::Login;
 use delegation_milter::directory::lookup::{Holders, Lookup};
 use delegation_milter::dn::Dn;
-use delegation_milter::grant::{Entry, Membership, Person};
+use delegation_milter::grant::{Entry, Person};
 use fastrand::Rng;
 use tokio::time::sleep;
 
@@ -121,10 +121,7 @@ impl Lookup for Counting {
         search(&self.searches.logins, 1).await;
         // One more than there are levels finds none.
         search(&self.searches.groups, levels.len() as u32 + 1).await;
-        let groups = levels.iter().flatten().map(|number| Membership {
-            group: Arc::clone(&self.company.groups[*number as usize]),
-            through: None,
-        });
+        let groups = levels.iter().flatten().map(|number| Arc::clone(&self.company.groups[*number as usize]));
         Ok(Some(Person { entry: Arc::new(person(user)), groups: groups.collect() }))
     }
 
