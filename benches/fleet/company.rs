@@ -105,7 +105,7 @@ impl Company {
         let teams = || (0..TEAMS_EACH).map(|index| scattered(user * 8 + index, TEAMS)).collect::<Vec<_>>();
         let unit = |level| vec![TEAMS + scattered(user * 8 + level, UNITS)];
         // Of 20: 4 are in no group, 10 in teams, 5 in teams and above them a unit, and one below three units.
-        match user % 20 {
+        match scattered(user, 20) {
             0..4 => vec![],
             4..14 => vec![teams()],
             14..19 => vec![teams(), unit(5)],

@@ -8,7 +8,7 @@ import sys
 COLUMNS = "searches   logins   groups addresses | of messages wait   ms"
 FAR = 0.05
 
-WIDTH, LABEL, BAR, GAP, TOP = 860, 330, 15, 14, 96
+WIDTH, LABEL, BAR, GAP, TOP = 900, 400, 15, 12, 104
 STYLE = """
 text { font: 13px system-ui, sans-serif; fill: #24292f }
 .title { font-size: 16px; font-weight: 600 }
@@ -44,8 +44,8 @@ class Row:
         ttl = f"ttl {self.ttl // 60} min"
         if self.remember == "Answers":
             return f"{ttl}, watch off"
-        told = ", if members were told" if self.told == "Member" else ""
-        return f"{ttl}, watch, {self.of_groups} % of changes in groups{told}"
+        more = ", if members were told" if self.told == "Member" else ", and leavers" if self.leavers else ""
+        return f"{ttl}, watch, {self.of_groups} % of changes in groups{more}"
 
     @property
     def balance(self):
@@ -54,6 +54,11 @@ class Row:
     def key(self):
         """What is simulated, but for how much of it and how long."""
         return self.sticky, self.what, self.ahead
+
+    def place(self):
+        """Where it stands in the table: rows come in the order in which they are ready."""
+        remember = ["Nothing", "Answers", "Watched"].index(self.remember)
+        return self.sticky, remember, self.ttl, self.told == "Member", self.leavers, self.of_groups, self.ahead
 
     def figures(self):
         share = self.waited / self.messages
@@ -65,12 +70,12 @@ class Row:
 def told_apart(rows):
     """The rows of the table, and with each of the others the one that it checks."""
     table, checks = {}, []
-    for row in rows:
+    for row in sorted(rows, key=lambda row: (row.hosts, row.remember == "Watched", row.ttl, row.warm_up)):
         if row.key() in table:
             checks.append((row, table[row.key()]))
         else:
             table[row.key()] = row
-    return list(table.values()), checks
+    return sorted(table.values(), key=Row.place), checks
 
 
 # --------------------------------------------------------------------------------------------------------- the table
@@ -91,8 +96,8 @@ def print_checks(checks):
     for row, first in checks:
         off = row.searches / first.searches - 1
         agree &= abs(off) < FAR
-        print(f"  {row.balance}: {row.hosts} hosts after {row.warm_up // 60} minutes {row.searches:.0f}, "
-              f"{first.hosts} after {first.warm_up // 60} {first.searches:.0f}: {off:+.1%}")
+        print(f"  {row.balance}: from {row.hosts} hosts after {row.warm_up // 60} minutes {row.searches:.0f}, "
+              f"from {first.hosts} after {first.warm_up // 60} {first.searches:.0f}: {off:+.1%}")
     return agree
 
 
@@ -114,7 +119,7 @@ def draw(rows):
     for balance in dict.fromkeys(row.balance for row in rows):
         parts.append(f'<text class="title" x="16" y="{y}">{balance}</text>')
         y += 14
-        first = y
+        first, behind = y, len(parts)
         for what, bars in pairs(row for row in rows if row.balance == balance).items():
             height = BAR * len(bars)
             parts.append(f'<text x="{LABEL - 8}" y="{y + height / 2 + 4}" text-anchor="end">{what}</text>')
@@ -125,9 +130,8 @@ def draw(rows):
                              f'<text class="small" x="{LABEL + length + 6:.1f}" y="{y + BAR - 4}">{searches:,.0f}</text>')
                 y += BAR
             y += GAP
-        lines = [f'<line class="line" x1="{LABEL + at * scale:.1f}" y1="{first}" x2="{LABEL + at * scale:.1f}" y2="{y - 6}"/>'
-                 for at in range(0, int(most) + step, step)]
-        parts[-1:] = [parts[-1], *lines]
+        parts[behind:behind] = [f'<line class="line" x1="{LABEL + at * scale:.1f}" y1="{first - 4}" '
+                                f'x2="{LABEL + at * scale:.1f}" y2="{y - 8}"/>' for at in range(0, int(most) + step, step)]
         y += 30
     head = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{y}" viewBox="0 0 {WIDTH} {y}">',
             f"<style>{STYLE}</style>",
