@@ -118,7 +118,7 @@ def draw(rows):
     parts, y = [], TOP
     for balance in dict.fromkeys(row.balance for row in rows):
         parts.append(f'<text class="title" x="16" y="{y}">{balance}</text>')
-        y += 14
+        y += 34
         first, behind = y, len(parts)
         for what, bars in pairs(row for row in rows if row.balance == balance).items():
             height = BAR * len(bars)
@@ -131,7 +131,9 @@ def draw(rows):
                 y += BAR
             y += GAP
         parts[behind:behind] = [f'<line class="line" x1="{LABEL + at * scale:.1f}" y1="{first - 4}" '
-                                f'x2="{LABEL + at * scale:.1f}" y2="{y - 8}"/>' for at in range(0, int(most) + step, step)]
+                                f'x2="{LABEL + at * scale:.1f}" y2="{y - 8}"/>'
+                                f'<text class="small" x="{LABEL + at * scale:.1f}" y="{first - 8}" '
+                                f'text-anchor="middle">{at:,}</text>' for at in range(0, int(most) + step, step)]
         y += 30
     head = [f'<svg xmlns="http://www.w3.org/2000/svg" width="{WIDTH}" height="{y}" viewBox="0 0 {WIDTH} {y}">',
             f"<style>{STYLE}</style>",
@@ -140,7 +142,7 @@ def draw(rows):
             "ttl is cache.ttl, watch is cache.watch</text>",
             '<rect class="off" x="16" y="60" width="12" height="12"/><text class="small" x="33" y="70">'
             "loaded when somebody waits</text>",
-            '<rect class="on" x="200" y="60" width="12" height="12"/><text class="small" x="217" y="70">'
+            '<rect class="on" x="220" y="60" width="12" height="12"/><text class="small" x="237" y="70">'
             "loaded ahead of expiry, as the program does</text>"]
     return "\n".join([*head, *parts, "</svg>", ""])
 

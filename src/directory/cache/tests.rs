@@ -444,6 +444,24 @@ async fn what_is_used_is_loaded_ahead_while_it_serves() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn nothing_is_loaded_ahead_where_nothing_may_be() {
+    let world = World::new();
+    let cache = world.cache(CacheSettings { refreshes: 0, ..settings() });
+    person(&cache, "anna").await;
+    advance(secs(299)).await;
+    assert_eq!(person_at_once(&cache, "anna").unwrap(), "version 1");
+    settle().await;
+    assert_eq!((world.loads(), cache.counts().refreshes), (1, 0));
+    // Nor by a cache that goes on with what it remembers.
+    let cache = Cache::over(world.lookup(), &cache);
+    person(&cache, "anna").await;
+    advance(secs(299)).await;
+    assert_eq!(person_at_once(&cache, "anna").unwrap(), "version 1");
+    settle().await;
+    assert_eq!((world.loads(), cache.counts().refreshes), (2, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn in_the_steady_state_nobody_waits() {
     let world = World::new();
     let cache = world.cache(settings());
