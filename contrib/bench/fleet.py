@@ -8,7 +8,7 @@ import sys
 COLUMNS = "searches   logins   groups addresses | of messages wait   ms"
 FAR = 0.05
 
-WIDTH, LABEL, BAR, GAP, TOP = 900, 400, 15, 12, 104
+WIDTH, LABEL, BAR, GAP, TOP = 860, 360, 15, 12, 104
 STYLE = """
 text { font: 13px system-ui, sans-serif; fill: #24292f }
 .title { font-size: 16px; font-weight: 600 }
@@ -44,8 +44,8 @@ class Row:
         ttl = f"ttl {self.ttl // 60} min"
         if self.remember == "Answers":
             return f"{ttl}, watch off"
-        more = ", if members were told" if self.told == "Member" else ", and leavers" if self.leavers else ""
-        return f"{ttl}, watch, {self.of_groups} % of changes in groups{more}"
+        more = ", members told" if self.told == "Member" else ", and leavers" if self.leavers else ""
+        return f"{ttl}, watch, {self.of_groups} % in groups{more}"
 
     @property
     def balance(self):
@@ -83,10 +83,10 @@ def told_apart(rows):
 def print_table(rows):
     for balance in dict.fromkeys(row.balance for row in rows):
         print(f"\n{balance}: searches in a second that reach the directory, from all hosts")
-        print(f"{'':58} ahead {COLUMNS}")
+        print(f"{'':54} ahead {COLUMNS}")
         for row in (row for row in rows if row.balance == balance):
             ahead = "" if row.remember == "Nothing" else "yes" if row.ahead else "no"
-            print(f"  {row.what:56} {ahead:5} {row.figures()}")
+            print(f"  {row.what:52} {ahead:5} {row.figures()}")
 
 
 def print_checks(checks):
@@ -96,8 +96,8 @@ def print_checks(checks):
     for row, first in checks:
         off = row.searches / first.searches - 1
         agree &= abs(off) < FAR
-        print(f"  {row.balance}: from {row.hosts} hosts after {row.warm_up // 60} minutes {row.searches:.0f}, "
-              f"from {first.hosts} after {first.warm_up // 60} {first.searches:.0f}: {off:+.1%}")
+        print(f"  {row.balance}: by {row.hosts} after {row.warm_up // 60} minutes {row.searches:.0f}, "
+              f"by {first.hosts} after {first.warm_up // 60} {first.searches:.0f}: {off:+.1%}")
     return agree
 
 
