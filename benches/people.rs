@@ -98,6 +98,8 @@ fn main() {
 
 /// Bytes a person with the answer for the login alone.
 fn measure(people: usize) -> f64 {
+    let loading = loading();
+    let _entered = loading.enter();
     let cache = cache(people);
     println!("{people} people, {} addresses each, {GROUPS_EACH} of {GROUPS} groups each", DOMAINS.len());
     println!();
@@ -190,14 +192,14 @@ fn warm(cache: &Cache<Made>, people: usize, threads: usize, zipf: bool) {
 
 /// What callgrind counts: the difference between two numbers of lookups is theirs alone.
 fn lookups(people: usize, lookups: usize) {
+    let loading = loading();
+    let _entered = loading.enter();
     let cache = cache(people);
     fill(&cache, people, async |cache: &Cache<Made>, n| {
         cache.person(&Named::new(n).login).await.unwrap();
         cache.owners(&Named::new(n).address(0)).await.unwrap();
     });
     let questions = questions(people, 0, false);
-    let runtime = runtime();
-    let _entered = runtime.enter();
     questions.iter().cycle().take(lookups).for_each(|question| look_up(&cache, question));
     println!("{:?}", cache.counts());
 }
@@ -231,6 +233,11 @@ fn cache(people: usize) -> Cache<Made> {
         refreshes: 16,
     };
     Cache::new(Made::new(), settings, Forms::default(), Arc::default())
+}
+
+/// Where loads run.
+fn loading() -> runtime::Runtime {
+    runtime::Builder::new_multi_thread().worker_threads(2).enable_time().build().unwrap()
 }
 
 fn runtime() -> runtime::Runtime {

@@ -107,6 +107,11 @@ impl Address {
         self.parts().1
     }
 
+    /// The local part, unquoted, `@` and the domain: as it is written, if the local part needs no quotes.
+    pub(crate) fn unquoted(&self) -> &str {
+        &self.text
+    }
+
     fn parts(&self) -> (&str, &str) {
         self.text.rsplit_once('@').unwrap_or_default()
     }

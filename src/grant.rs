@@ -13,11 +13,13 @@ mod context;
 mod security;
 mod sid;
 mod submitter;
+mod texts;
 
 pub use context::{Context, DecidedBy, GrantRules, Place, Scope};
 pub use security::{Security, Trustee};
 pub use sid::{Sid, SidError};
 pub use submitter::{Account, Mode, Person, Submitter};
+pub use texts::Texts;
 
 /// A right that a principal's entry can grant.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
@@ -91,7 +93,7 @@ impl Delegate {
         match self {
             Self::Dn(dn) => *dn == entry.dn,
             Self::Address(address) => entry.primary() == Some(address),
-            Self::Login(login) => entry.logins.iter().any(|own| own.eq_ignore_ascii_case(login)),
+            Self::Login(login) => entry.logins().any(|own| own.eq_ignore_ascii_case(login)),
             Self::Number(number) => entry.numbers.contains(number),
             Self::Trustee(trustee) => entry.sid() == Some(&trustee.sid),
         }
@@ -125,21 +127,24 @@ pub struct Entry {
     /// Its name.
     pub dn: Dn,
     /// `displayName`, else `cn`; as the directory has it.
-    pub name: Option<String>,
+    pub name: Option<Box<str>>,
     /// The values of the address attributes, the primary first.
-    pub mail: Vec<Address>,
+    pub mail: Box<[Address]>,
     /// The values of the alias attributes, in the same order.
-    pub aliases: Vec<Address>,
-    /// The values of the login attributes, if it is a person; nothing else logs in, or is a member by its login.
-    pub logins: Vec<String>,
+    pub aliases: Box<[Address]>,
+    /// The values of the login attributes, if it is a person; nothing else logs in, or is a member by its login. Without
+    /// those that are its `mail`, where they come last: see [`Self::logins`].
+    pub logins_but_mail: Texts,
+    /// Whether its `mail` follows among its logins, as mostly: most memory of a person is texts.
+    pub mail_logs_in: bool,
     /// The numbers that stand for it in grants, if it is a person.
-    pub numbers: Vec<String>,
+    pub numbers: Texts,
     /// Whether it is a group, which receives mail for others: a security group or a distribution list.
     pub is_group: bool,
     /// `delegationEnabled`, where it says something.
     pub enabled: Option<bool>,
     /// What it grants to others.
-    pub grants: Vec<Grant>,
+    pub grants: Box<[Grant]>,
     /// Its access control, where the directory has it.
     pub security: Option<Box<Security>>,
 }
@@ -148,6 +153,12 @@ impl Entry {
     /// The primary address; an entry that has aliases alone is known by the first of them.
     pub fn primary(&self) -> Option<&Address> {
         self.addresses().next()
+    }
+
+    /// The values of the login attributes, if it is a person.
+    pub fn logins(&self) -> impl Iterator<Item = &str> + Clone {
+        let mail = self.mail.iter().filter(|_| self.mail_logs_in).map(Address::unquoted);
+        self.logins_but_mail.iter().chain(mail)
     }
 
     /// Every address that it owns, the primary first.

@@ -137,7 +137,7 @@ async fn wait_until_told(changes: &Changes, stamp: Stamp, address: Option<&str>)
         Vec::from_iter(address)
     };
     let told = async {
-        while changes.standing(&stamp, names, address.is_none()) != Standing::Forgotten {
+        while changes.standing(stamp.last(), names, address.is_none()) != Standing::Forgotten {
             tokio::time::sleep(Duration::from_micros(100)).await;
         }
     };
@@ -159,7 +159,8 @@ async fn change(admin: &mut Admin, changes: &Changes, told: &Told, n: u64) {
 /// Waits until what changes is told, also of groups, and bea is at version `n`.
 async fn wait_until_watched(site: &Site<Answers>, admin: &mut Admin, n: u64) {
     let [bea, lena] = ["bea@example.org", "lena@example.org"].map(|text| Address::parse(text).unwrap());
-    let of_lena = async || site.lookup.owners(&lena).await.map(|owners| owners[0].name.clone());
+    let of_lena =
+        async || site.lookup.owners(&lena).await.map(|owners| owners[0].name.as_deref().map(str::to_owned));
     let told = async {
         for number in 0.. {
             // What was remembered before, and is another name now, was told.
@@ -173,7 +174,9 @@ async fn wait_until_watched(site: &Site<Answers>, admin: &mut Admin, n: u64) {
             }
         }
         admin.set_name(n).await;
-        let shown = async || site.lookup.owners(&bea).await.map(|owners| owners[0].name.clone());
+        let shown = async || {
+            site.lookup.owners(&bea).await.map(|owners| owners[0].name.as_deref().map(str::to_owned))
+        };
         while shown().await.ok().flatten() != Some(n.to_string()) {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }

@@ -10,7 +10,7 @@ use delegation_milter::directory::changes::Name;
 use delegation_milter::directory::login::Login;
 use delegation_milter::directory::lookup::{Holders, Lookup};
 use delegation_milter::dn::Dn;
-use delegation_milter::grant::{Entry, Person};
+use delegation_milter::grant::{Entry, Person, Texts};
 use fastrand::Rng;
 use tokio::time::sleep;
 
@@ -161,10 +161,10 @@ pub(crate) fn stranger(rng: &mut Rng) -> Address {
 
 /// Under which names a user's entry is looked up, as `watch::Register` has them.
 pub(crate) fn names(user: u64) -> Vec<Name> {
-    let Entry { dn, mail, logins, .. } = person(user);
-    let addresses = mail.into_iter().map(Name::Address);
-    let logins = logins.iter().map(|login| Name::Login(Login::of(login)));
-    addresses.chain(logins).chain([Name::Entry(dn)]).collect()
+    let entry = person(user);
+    let addresses = entry.addresses().cloned().map(Name::Address);
+    let logins = entry.logins().map(|login| Name::Login(Login::of(login)));
+    addresses.chain(logins).chain([Name::Entry(entry.dn.clone())]).collect()
 }
 
 fn mailbox(number: u64) -> Address {
@@ -184,13 +184,14 @@ fn entry(dn: &str, mail: &[Address], login: Option<String>) -> Entry {
     Entry {
         dn: Dn::parse(dn).unwrap(),
         name: None,
-        mail: mail.to_vec(),
-        aliases: Vec::new(),
+        mail: mail.into(),
+        aliases: Box::default(),
         is_group: false,
-        logins: login.into_iter().collect(),
-        numbers: Vec::new(),
+        logins_but_mail: login.into_iter().collect(),
+        mail_logs_in: false,
+        numbers: Texts::default(),
         enabled: None,
-        grants: Vec::new(),
+        grants: Box::default(),
         security: None,
     }
 }

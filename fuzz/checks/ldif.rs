@@ -168,7 +168,7 @@ fn check_entry(directory: &LdifDirectory, entry: &Entry, is_principal: bool) {
         assert_eq!(owners.iter().any(|owner| owner.dn == entry.dn), is_principal, "{address:?}");
         assert!(owners.iter().all(|owner| owner.addresses().any(|own| own == address)), "{address:?}");
     }
-    for login in &entry.logins {
+    for login in entry.logins() {
         match ready(directory.by_login(login, None)) {
             // Another has it in an attribute that comes first.
             Ok(found) => assert!(found.is_some(), "{login:?}"),

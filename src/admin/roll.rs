@@ -87,7 +87,7 @@ impl<'a> Roll<'a> {
     pub(super) async fn with_login(&self, login: &str) -> Result<Vec<Found>, Failure> {
         let login = Login::of(login);
         let mut found = self.find(None, &any_of(self.schema.login.iter(), &login.spellings())).await?;
-        let has = |found: &Found| found.entry.logins.iter().any(|own| Login::of(own) == login);
+        let has = |found: &Found| found.entry.logins().any(|own| Login::of(own) == login);
         found.retain(|found| found.is_person && has(found));
         Ok(found)
     }

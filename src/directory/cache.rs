@@ -62,7 +62,7 @@ pub struct Cache<L>(Arc<Inner<L>>);
 
 struct Inner<L> {
     lookup: Arc<L>,
-    people: Shelf<String, Option<Person>>,
+    people: Shelf<Box<str>, Option<Person>>,
     holders: Shelf<Address, Holders>,
     twins: Arc<Twins>,
     common: Arc<Common>,
@@ -127,7 +127,7 @@ impl<L: Lookup + 'static> Cache<L> {
     fn with(
         lookup: L,
         common: Common,
-        people: Arc<Store<String, Option<Person>>>,
+        people: Arc<Store<Box<str>, Option<Person>>>,
         holders: Arc<Store<Address, Holders>>,
     ) -> Self {
         let common = Arc::new(common);
@@ -177,13 +177,25 @@ fn folded(login: &str) -> Cow<'_, str> {
     }
 }
 
-impl Asked for String {
+impl Asked for Box<str> {
+    type Asking = str;
+
+    fn of(asking: &str) -> Self {
+        asking.into()
+    }
+
     fn names(&self, forms: &Forms) -> Vec<Name> {
         vec![Name::Login(Login::of(forms.login(self)))]
     }
 }
 
 impl Asked for Address {
+    type Asking = Self;
+
+    fn of(asking: &Self) -> Self {
+        asking.clone()
+    }
+
     fn names(&self, forms: &Forms) -> Vec<Name> {
         forms.addresses.candidates(self).into_iter().map(Name::Address).collect()
     }

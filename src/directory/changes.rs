@@ -76,7 +76,7 @@ pub struct Stamp {
 pub enum Standing {
     /// Nothing was changed since its load began.
     Current,
-    /// No change since then touched it up to this one, the last: [`Stamp::new`] takes it.
+    /// No change since then touched it up to this one, the last: it stands for the one before the load.
     Untouched(u64),
     /// Only for the time in which the directory gives none.
     Due,
@@ -85,12 +85,7 @@ pub enum Standing {
 }
 
 impl Stamp {
-    /// Of an answer whose load began then, and that no change up to this number touched.
-    pub fn new(at: Instant, last: u64) -> Self {
-        Self { at, last }
-    }
-
-    /// The number of the last change that is known not to have touched the answer.
+    /// The number of the last change before it.
     pub fn last(&self) -> u64 {
         self.last
     }
@@ -102,20 +97,21 @@ impl Changes {
         Stamp { at: Instant::now(), last: self.last.load(SeqCst) }
     }
 
-    /// What an answer is good for that is about these names, which are asked for only where they matter; `in_groups`,
-    /// if it says which groups somebody is in. The one place that compares.
-    pub fn standing(&self, stamp: &Stamp, names: impl FnOnce() -> Vec<Name>, in_groups: bool) -> Standing {
+    /// What an answer is good for that no change up to `checked` touched: the last before its load began, or one since. It
+    /// is about these names, which are asked for only where they matter; `in_groups`, if it says which groups somebody is
+    /// in. The one place that compares.
+    pub fn standing(&self, checked: u64, names: impl FnOnce() -> Vec<Name>, in_groups: bool) -> Standing {
         // First: what is told meanwhile is for the next who asks.
         let last = self.last.load(SeqCst);
-        if stamp.last == last {
+        if checked == last {
             return Standing::Current;
         }
-        let later = |change: &AtomicU64| change.load(SeqCst) > stamp.last;
+        let later = |change: &AtomicU64| change.load(SeqCst) > checked;
         if later(&self.forgotten) || in_groups && later(&self.groups) {
             return Standing::Forgotten;
         }
         // In this order: whoever looks for names while they are taken away finds then that they are.
-        if later(&self.entries) && (self.touched_since(stamp.last, &names()) || later(&self.unnamed)) {
+        if later(&self.entries) && (self.touched_since(checked, &names()) || later(&self.unnamed)) {
             return Standing::Forgotten;
         }
         if later(&self.expired) || in_groups && later(&self.groups_unsure) {
@@ -198,7 +194,8 @@ mod tests {
     fn a_change_touches_its_names_alone() {
         let changes = Changes::default();
         let stamp = changes.stamp();
-        let standing = |stamp: &Stamp, name: &Name| changes.standing(stamp, || vec![name.clone()], false);
+        let standing =
+            |stamp: &Stamp, name: &Name| changes.standing(stamp.last(), || vec![name.clone()], false);
         assert_eq!(standing(&stamp, &entry("uid=a,dc=org")), Standing::Current);
         changes.changed(&[entry("uid=a,dc=org"), address("a@example.org")]);
         for (name, now) in [
@@ -212,7 +209,7 @@ mod tests {
             assert_eq!(standing(&changes.stamp(), &name), Standing::Current, "{name:?}");
         }
         // What was checked is compared with later changes alone.
-        let checked = Stamp::new(stamp.at, 1);
+        let checked = Stamp { last: 1, ..stamp };
         assert_eq!(standing(&checked, &entry("uid=b,dc=org")), Standing::Current);
         changes.changed(&[entry("uid=b,dc=org")]);
         assert_eq!(standing(&checked, &entry("uid=b,dc=org")), Standing::Forgotten);
@@ -234,8 +231,8 @@ mod tests {
             let stamp = changes.stamp();
             assert!(changes.is_latest(&stamp));
             change(&changes);
-            assert_eq!(changes.standing(&stamp, Vec::new, false), *alone);
-            assert_eq!(changes.standing(&stamp, Vec::new, true), *in_groups);
+            assert_eq!(changes.standing(stamp.last(), Vec::new, false), *alone);
+            assert_eq!(changes.standing(stamp.last(), Vec::new, true), *in_groups);
             assert!(!changes.is_latest(&stamp));
             assert!(changes.is_latest(&changes.stamp()));
         }
@@ -248,9 +245,10 @@ mod tests {
             (begin..begin + MOST_NAMES / 2).map(|n| entry(&format!("uid={n},dc=org"))).collect()
         };
         let (somebody, touched) = (entry("uid=somebody,dc=org"), entry("uid=0,dc=org"));
-        let standing = |stamp: &Stamp, name: &Name| changes.standing(stamp, || vec![name.clone()], false);
-        let checked = |last| Stamp::new(Instant::now(), last);
+        let standing =
+            |stamp: &Stamp, name: &Name| changes.standing(stamp.last(), || vec![name.clone()], false);
         let first = changes.stamp();
+        let checked = |last| Stamp { last, ..first };
         changes.changed(&names(0));
         let second = changes.stamp();
         changes.changed(std::slice::from_ref(&touched));
@@ -278,9 +276,9 @@ mod tests {
         let stamp = changes.stamp();
         let names: Vec<_> = (0..=MOST_NAMES).map(|n| entry(&format!("uid={n},dc=org"))).collect();
         changes.changed(&names);
-        assert_eq!(changes.standing(&stamp, || vec![names[7].clone()], false), Standing::Forgotten);
+        assert_eq!(changes.standing(stamp.last(), || vec![names[7].clone()], false), Standing::Forgotten);
         changes.changed(&[]);
         changes.changed(&names);
-        assert_eq!(changes.standing(&stamp, Vec::new, false), Standing::Forgotten);
+        assert_eq!(changes.standing(stamp.last(), Vec::new, false), Standing::Forgotten);
     }
 }

@@ -12,7 +12,7 @@ use crate::directory::descriptor::DescriptorError;
 use crate::directory::record::Record;
 use crate::directory::schema::{AddressForm, AddressValue, DeputyError, MemberError, Schema, is_binary};
 use crate::dn::Dn;
-use crate::grant::{self, Entry, Grant, Right, SidError};
+use crate::grant::{self, Entry, Grant, Right, SidError, Texts};
 use crate::reply::{printable, printable_within};
 
 mod access;
@@ -99,19 +99,22 @@ impl<'a> Reader<'a> {
     /// The entry. Logins are a person's alone: what else has an attribute like `mail` does not log in with it.
     pub(crate) fn entry(&mut self, is_person: bool) -> Entry {
         let (mail, aliases) = self.owned();
+        let logins = if is_person { self.logins() } else { Vec::new() };
+        let (logins_but_mail, mail_logs_in) = without_mail(logins, &mail);
         let access = self.access();
         let mut grants: Vec<_> = self.grants().into_iter().map(|granted| granted.grant).collect();
         grants.extend(access.grants);
         Entry {
             dn: self.record.dn.clone(),
             name: self.name(),
-            mail,
-            aliases,
-            logins: if is_person { self.logins() } else { Vec::new() },
-            numbers: if is_person { self.numbers() } else { Vec::new() },
+            mail: mail.into(),
+            aliases: aliases.into(),
+            logins_but_mail,
+            mail_logs_in,
+            numbers: if is_person { self.numbers() } else { Texts::default() },
             is_group: self.schema.is_group(self.record),
             enabled: self.enabled(),
-            grants,
+            grants: grants.into(),
             security: access.security,
         }
     }
@@ -138,16 +141,16 @@ impl<'a> Reader<'a> {
         self.doubts.push(Doubt { dn, attribute: attribute.to_owned(), value: value.to_owned(), reason });
     }
 
-    fn name(&mut self) -> Option<String> {
+    fn name(&mut self) -> Option<Box<str>> {
         let mut names = self.texts(&self.schema.display_name).into_iter();
-        names.find(|(_, name)| !name.is_empty()).map(|(_, name)| name.to_owned())
+        names.find(|(_, name)| !name.is_empty()).map(|(_, name)| name.into())
     }
 
-    fn logins(&mut self) -> Vec<String> {
-        self.texts(&self.schema.login).into_iter().map(|(_, login)| login.to_owned()).collect()
+    fn logins(&mut self) -> Vec<&'a str> {
+        self.texts(&self.schema.login).into_iter().map(|(_, login)| login).collect()
     }
 
-    fn numbers(&mut self) -> Vec<String> {
+    fn numbers(&mut self) -> Texts {
         let schema = self.schema;
         self.texts(&schema.number).into_iter().filter_map(|(_, text)| grant::number(text)).collect()
     }
@@ -246,6 +249,17 @@ impl<'a> Reader<'a> {
         }
         grants
     }
+}
+
+/// The logins that are left when the mail addresses with which they end are left out, and whether they are.
+fn without_mail(mut logins: Vec<&str>, mail: &[Address]) -> (Texts, bool) {
+    let others = logins.len().saturating_sub(mail.len());
+    let is_mail =
+        !mail.is_empty() && logins.iter().skip(others).copied().eq(mail.iter().map(Address::unquoted));
+    if is_mail {
+        logins.truncate(others);
+    }
+    (logins.into_iter().collect(), is_mail)
 }
 
 /// A grant, and where it stands.

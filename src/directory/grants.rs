@@ -142,7 +142,7 @@ impl Slot<'_> {
             }
             GrantForm::Dn => delegate.dn.to_string(),
             GrantForm::Number if is_group => delegate.dn.to_string(),
-            GrantForm::Number => delegate.numbers.first().ok_or(Unwritable::NoNumber)?.clone(),
+            GrantForm::Number => delegate.numbers.iter().next().ok_or(Unwritable::NoNumber)?.to_owned(),
             GrantForm::Deputy => {
                 let known = self.deputies(delegate).into_iter().next();
                 let (stored, deputy) = match known {

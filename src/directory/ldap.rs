@@ -198,7 +198,7 @@ impl LdapDirectory {
                     names.extend(members.iter().map(|entry| equal(entry.dn.as_str())));
                 }
                 MemberForm::Login => {
-                    names.extend(members.iter().flat_map(|entry| &entry.logins).map(|login| equal(login)));
+                    names.extend(members.iter().flat_map(|entry| entry.logins()).map(equal));
                 }
             }
         }

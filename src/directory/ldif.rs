@@ -193,7 +193,7 @@ impl LdifDirectory {
         let entry = reader.entry(schema.person.matches(record));
         self.by_dn.insert(entry.dn.clone(), number);
         // Only people have logins.
-        if !entry.logins.is_empty() {
+        if entry.logins().next().is_some() {
             self.point_at_person(schema, &mut reader, number);
         }
         if schema.principal.matches(record) {
@@ -252,7 +252,7 @@ impl LdifDirectory {
     fn find_groups(&self, members: &[Arc<Entry>], kind: Groups) -> Vec<Arc<Entry>> {
         let mut numbers = BTreeSet::new();
         for member in members {
-            let logins = member.logins.iter().filter_map(|login| self.by_member_login.get(&exact(login)));
+            let logins = member.logins().filter_map(|login| self.by_member_login.get(&exact(login)));
             numbers.extend(self.by_member.get(&member.dn).into_iter().chain(logins).flatten());
         }
         self.held(numbers).filter(|held| held.kind == kind).map(|held| held.entry.clone()).collect()

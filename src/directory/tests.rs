@@ -13,14 +13,15 @@ fn entry(name: &str) -> Arc<Entry> {
     Arc::new(Entry {
         dn,
         name: None,
-        mail: vec![],
-        aliases: vec![],
-        logins: vec![],
-        numbers: Vec::new(),
+        mail: Default::default(),
+        aliases: Default::default(),
+        logins_but_mail: Default::default(),
+        mail_logs_in: false,
+        numbers: Default::default(),
         is_group: false,
         enabled: None,
         security: None,
-        grants: vec![],
+        grants: Default::default(),
     })
 }
 

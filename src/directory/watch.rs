@@ -202,7 +202,7 @@ impl Register {
     fn names(&self, record: &Record) -> Vec<Name> {
         let entry = Reader::new(&self.schema, record).entry(true);
         let addresses = entry.addresses().cloned().map(Name::Address);
-        let logins = entry.logins.iter().map(|login| Name::Login(Login::of(login)));
+        let logins = entry.logins().map(|login| Name::Login(Login::of(login)));
         addresses.chain(logins).chain([Name::Entry(entry.dn.clone())]).collect()
     }
 

@@ -9,7 +9,7 @@ use super::*;
 use crate::config::Accounts;
 use crate::directory::lookup::Holders;
 use crate::dn::Dn;
-use crate::grant::{Entry, Mode};
+use crate::grant::{Entry, Mode, Texts};
 use crate::message::{Envelope, Header};
 use crate::policy::{self, Choice};
 
@@ -42,12 +42,13 @@ impl Lookup for Asked {
             dn: Dn::parse("uid=anna").unwrap(),
             name: None,
             mail: ["anna@example.org", "adams@example.org"].map(|mail| Address::parse(mail).unwrap()).into(),
-            aliases: Vec::new(),
-            logins: Vec::new(),
-            numbers: Vec::new(),
+            aliases: Box::default(),
+            logins_but_mail: Texts::default(),
+            mail_logs_in: false,
+            numbers: Texts::default(),
             is_group: false,
             enabled: None,
-            grants: Vec::new(),
+            grants: Box::default(),
             security: None,
         };
         Ok(Some(Person { entry: Arc::new(entry), groups: [].into() }))

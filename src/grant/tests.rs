@@ -25,26 +25,28 @@ fn person(name: &str) -> Entry {
     Entry {
         dn: named(name),
         name: None,
-        mail: vec![address(&format!("{login}@example.org"))],
-        aliases: Vec::new(),
-        logins: vec![login.to_owned()],
-        numbers: Vec::new(),
+        mail: [address(&format!("{login}@example.org"))].into(),
+        aliases: Default::default(),
+        logins_but_mail: [login.to_owned()].into_iter().collect(),
+        mail_logs_in: false,
+        numbers: Default::default(),
         is_group: false,
         enabled: None,
         security: None,
-        grants: Vec::new(),
+        grants: Default::default(),
     }
 }
 
 /// A group without mail.
 fn group(name: &str) -> Entry {
-    Entry { mail: Vec::new(), logins: Vec::new(), ..person(name) }
+    Entry { mail: Default::default(), logins_but_mail: Default::default(), ..person(name) }
 }
 
 impl Entry {
     fn grants(mut self, right: Right, delegate: &str) -> Self {
         let delegate = if delegate.contains(['=', '@']) { delegate } else { &named(delegate).to_string() };
-        self.grants.push(Grant { right, delegate: Delegate::parse(delegate) });
+        let grant = Grant { right, delegate: Delegate::parse(delegate) };
+        self.grants = self.grants.into_iter().chain([grant]).collect();
         self
     }
 
@@ -148,7 +150,7 @@ fn whom_a_delegate_names() {
 fn a_number_is_no_login() {
     let numbers = |own: &[&str], logins: &[&str]| {
         let texts = |texts: &[&str]| texts.iter().map(|&text| text.to_owned()).collect();
-        Entry { numbers: texts(own), logins: texts(logins), ..person("anna") }
+        Entry { numbers: texts(own), logins_but_mail: texts(logins), ..person("anna") }
     };
     let named = |text| Delegate::Number(number(text).unwrap());
     for (delegate, entry, names) in [
@@ -308,7 +310,7 @@ fn what_becomes_of_a_grant() {
 #[test]
 fn a_grant_by_login() {
     let mut principal = person("bea");
-    principal.grants = vec![Grant { right: SendAs, delegate: Delegate::parse("ANNA") }];
+    principal.grants = [Grant { right: SendAs, delegate: Delegate::parse("ANNA") }].into();
     assert_eq!(rights_for(&principal, &submitter("anna", &[]), &rules()), rights(&[SendAs]));
     assert_eq!(rights_for(&principal, &submitter("carl", &["anna"]), &rules()), rights(&[]));
 }
@@ -704,13 +706,13 @@ proptest! {
         written in proptest::bool::ANY,
     ) {
         let spelled = |number: u8| if written { format!("CN = {number}, dc=org") } else { format!("cn={number},dc=org") };
-        let mut principal = person("boss");
-        for (number, right) in grants {
+        let grant = |(number, right)| {
             let right = match right { 0 => SendAs, 1 => SendOnBehalf, _ => Schedule };
             // Some by name, some by login, one of them the principal's own.
             let delegate = match number { 0 => "boss".to_owned(), 1 => "uid=boss,dc=example,dc=org".to_owned(), 2 => "anna".to_owned(), _ => spelled(number) };
-            principal.grants.push(Grant { right, delegate: Delegate::parse(&delegate) });
-        }
+            Grant { right, delegate: Delegate::parse(&delegate) }
+        };
+        let principal = Entry { grants: grants.into_iter().map(grant).collect(), ..person("boss") };
         let groups: Vec<_> = groups.iter().map(|number| format!("cn={number},dc=org")).collect();
         let anna = submitter("anna", &groups.iter().map(String::as_str).collect::<Vec<_>>());
         let counts = |grant: &&Grant| matches!(standing(grant, &principal, &anna, &rules()), Standing::Counts(_));

@@ -314,22 +314,26 @@ mod tests {
         for (change, header, expected) in [
             ((|_| ()) as fn(&mut Entry), "From: boss@example.org", "boss+Sent@example.org"),
             (|boss| boss.is_group = true, "From: boss@example.org", ""),
-            (|boss| boss.mail = vec![address("boss@foreign.example")], "From: boss@foreign.example", ""),
+            (|boss| boss.mail = [address("boss@foreign.example")].into(), "From: boss@foreign.example", ""),
             // Whatever aliases it has.
             (
                 |boss| {
                     boss.aliases = std::mem::take(&mut boss.mail);
-                    boss.mail = vec![address("boss@foreign.example")];
+                    boss.mail = [address("boss@foreign.example")].into();
                 },
                 "From: boss@example.org",
                 "",
             ),
             // A shared mailbox does not log in.
-            (|boss| boss.logins.clear(), "From: boss@example.org", "boss+Sent@example.org"),
+            (
+                |boss| boss.logins_but_mail = Default::default(),
+                "From: boss@example.org",
+                "boss+Sent@example.org",
+            ),
         ] {
             assert_eq!(copies(&company(change), header, OWN), expected, "{header}");
         }
-        let mut local = company(|boss| boss.mail = vec![address("boss@foreign.example")]);
+        let mut local = company(|boss| boss.mail = [address("boss@foreign.example")].into());
         local.rules.local_domains = vec!["foreign.example".into()];
         assert_eq!(copies(&local, "From: boss@foreign.example", OWN), "boss+Sent@foreign.example");
     }
@@ -339,7 +343,7 @@ mod tests {
         let scene = copying(|scene| {
             let holder = |name| {
                 let mut holder = entry(name, &[(Right::SendAs, "anna")]);
-                holder.aliases = vec![address("info@example.org")];
+                holder.aliases = [address("info@example.org")].into();
                 holder
             };
             scene.company = vec![holder("bea"), holder("carl"), holder("list")];
@@ -356,7 +360,7 @@ mod tests {
         let scene = copying(|scene| {
             let holder = |name| entry(name, &[(Right::SendAs, "anna")]);
             let mut list = holder("list");
-            list.mail = vec![address("bea@example.org")];
+            list.mail = [address("bea@example.org")].into();
             list.is_group = true;
             scene.company = vec![holder("bea"), list];
         });
@@ -368,7 +372,7 @@ mod tests {
         let scene = |aliases: &[&str], parameters| {
             copying(|scene| {
                 let mut boss = entry("boss", &[(Right::SendOnBehalf, "anna")]);
-                boss.mail = vec![address("b\u{f6}ss@example.org")];
+                boss.mail = [address("b\u{f6}ss@example.org")].into();
                 boss.aliases = aliases.iter().map(|text| address(text)).collect();
                 scene.parameters = parameters;
                 scene.company = vec![boss];

@@ -128,7 +128,7 @@ mod tests {
         let boss = |change: fn(&mut Entry)| {
             naming(|scene| {
                 let mut boss = entry("boss", &[(Right::SendOnBehalf, "anna")]);
-                boss.aliases = vec![address("info@example.org")];
+                boss.aliases = [address("info@example.org")].into();
                 change(&mut boss);
                 scene.company = vec![boss];
             })
@@ -156,7 +156,7 @@ mod tests {
         let scene = naming(|scene| {
             let holder = |name| {
                 let mut holder = entry(name, &[(Right::SendOnBehalf, "anna")]);
-                holder.aliases = vec![address("info@example.org")];
+                holder.aliases = [address("info@example.org")].into();
                 holder
             };
             scene.company = vec![holder("bea"), holder("carl")];

@@ -20,11 +20,12 @@ pub(super) fn entry(name: &str, grants: &[(Right, &str)]) -> Entry {
     let grant = |(right, to): &(Right, &str)| Grant { right: *right, delegate: Delegate::Dn(dn(to)) };
     Entry {
         dn: dn(name),
-        name: Some(name.to_owned()),
-        mail: vec![address(&format!("{name}@example.org"))],
-        aliases: vec![],
-        logins: vec![name.to_owned()],
-        numbers: Vec::new(),
+        name: Some(name.into()),
+        mail: [address(&format!("{name}@example.org"))].into(),
+        aliases: Default::default(),
+        logins_but_mail: [name.to_owned()].into_iter().collect(),
+        mail_logs_in: false,
+        numbers: Default::default(),
         is_group: false,
         enabled: None,
         security: None,
@@ -36,13 +37,13 @@ pub(super) fn entry(name: &str, grants: &[(Right, &str)]) -> Entry {
 fn company() -> Vec<Entry> {
     use Right::*;
     let mut anna = entry("anna", &[]);
-    anna.aliases = vec![address("a.adams@example.org"), address("\u{e4}nna@example.org")];
+    anna.aliases = [address("a.adams@example.org"), address("\u{e4}nna@example.org")].into();
     let mut boss = entry("behalf", &[(SendOnBehalf, "anna")]);
-    boss.aliases = vec![address("chief@example.org")];
+    boss.aliases = [address("chief@example.org")].into();
     let mut none = entry("none", &[(SendAs, "carl")]);
-    none.aliases = vec![address("bounces+held@example.org")];
+    none.aliases = [address("bounces+held@example.org")].into();
     let mut utf8 = entry("utf", &[(SendAs, "anna")]);
-    utf8.mail = vec![address("ütf@example.org")];
+    utf8.mail = [address("ütf@example.org")].into();
     vec![
         anna,
         boss,
@@ -457,7 +458,7 @@ fn addresses_that_are_not_ascii() {
     let utf8_anna = |parameters| {
         Scene::with(|scene| {
             let mut entry = company().swap_remove(0);
-            entry.mail = vec![address("\u{e4}nna@example.org")];
+            entry.mail = [address("\u{e4}nna@example.org")].into();
             scene.submitter.entry = Some(Arc::new(entry));
             scene.parameters = parameters;
         })
@@ -804,7 +805,7 @@ fn names_fit_to_be_shown() {
     let named = |name: &str| {
         let scene = Scene::with(|scene| {
             let mut entry = company().swap_remove(0);
-            entry.name = Some(name.to_owned());
+            entry.name = Some(name.into());
             scene.submitter.entry = Some(Arc::new(entry));
         });
         scene.says("From: behalf@example.org", "")

@@ -51,10 +51,11 @@ fn entry(name: &str, right: Option<Right>) -> Entry {
     Entry {
         dn: dn(name),
         name: None,
-        mail: vec![Address::parse(&format!("{name}@example.org")).unwrap()],
-        aliases: vec![],
-        logins: vec![name.into()],
-        numbers: Vec::new(),
+        mail: [Address::parse(&format!("{name}@example.org")).unwrap()].into(),
+        aliases: Default::default(),
+        logins_but_mail: [name].into_iter().collect(),
+        mail_logs_in: false,
+        numbers: Default::default(),
         is_group: false,
         enabled: None,
         security: None,
@@ -64,7 +65,7 @@ fn entry(name: &str, right: Option<Right>) -> Entry {
 
 impl Directory for Company {
     async fn by_login(&self, login: &str, _: Option<&Dn>) -> Result<Option<Arc<Entry>>, Failure> {
-        Ok(self.ask()?.into_iter().find(|entry| entry.logins.iter().any(|own| own == login)))
+        Ok(self.ask()?.into_iter().find(|entry| entry.logins().any(|own| own == login)))
     }
 
     async fn by_address(&self, addresses: &[Address], _: Option<&Dn>) -> Result<Vec<Arc<Entry>>, Failure> {

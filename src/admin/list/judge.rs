@@ -51,7 +51,7 @@ impl<'a> Judge<'a> {
         owners: &Owners,
     ) -> Result<Vec<Opinion>, Failure> {
         let mut opinions = Vec::new();
-        for login in &person.entry.logins {
+        for login in person.entry.logins() {
             // Logins are compared without regard to case.
             if opinions.iter().any(|known: &Opinion| Login::of(&known.login) == Login::of(login)) {
                 continue;

@@ -28,8 +28,12 @@ pub(super) struct Bounded<K, V> {
 struct Kept<K, V> {
     key: K,
     value: V,
-    /// Since the hand passed.
-    was_used: AtomicBool,
+}
+
+/// What has room for a flag.
+pub(super) trait Used {
+    /// Whether somebody has read it since the hand passed; at first, nobody has.
+    fn was_used(&self) -> &AtomicBool;
 }
 
 /// Leaves a hash as it is.
@@ -40,7 +44,7 @@ struct AsItIs;
 #[derive(Default)]
 struct Given(u64);
 
-impl<K: Hash + Eq, V> Bounded<K, V> {
+impl<K: Hash + Eq, V: Used> Bounded<K, V> {
     /// Nothing yet, and never more than `capacity`.
     pub(super) fn new(capacity: u64) -> Self {
         Self {
@@ -60,8 +64,9 @@ impl<K: Hash + Eq, V> Bounded<K, V> {
         let all = self.kept.pin();
         let kept = all.get(&self.hasher.hash_one(key)).filter(|kept| kept.key.borrow() == key)?;
         // Mostly it is set, and then nothing needs to be written.
-        if !kept.was_used.load(Relaxed) {
-            kept.was_used.store(true, Relaxed);
+        let was_used = kept.value.was_used();
+        if !was_used.load(Relaxed) {
+            was_used.store(true, Relaxed);
         }
         Some(read(&kept.key, &kept.value))
     }
@@ -71,8 +76,7 @@ impl<K: Hash + Eq, V> Bounded<K, V> {
         let hash = self.hasher.hash_one(&key);
         let mut ring = self.ring();
         let all = self.kept.pin();
-        let kept = Kept { key, value, was_used: AtomicBool::new(false) };
-        if all.insert(hash, kept).is_none() {
+        if all.insert(hash, Kept { key, value }).is_none() {
             ring.push_back(hash);
         }
         for _ in 0..LOOKS {
@@ -81,8 +85,9 @@ impl<K: Hash + Eq, V> Bounded<K, V> {
         let mut spared = 0;
         while ring.len() > self.capacity {
             self.pass(&mut ring, |kept| {
-                let stays =
-                    kept.was_used.swap(false, Relaxed) && spared < MOST_SPARED && !useless(&kept.value);
+                let stays = kept.value.was_used().swap(false, Relaxed)
+                    && spared < MOST_SPARED
+                    && !useless(&kept.value);
                 spared += usize::from(stays);
                 stays
             });
@@ -153,14 +158,28 @@ impl Hasher for Given {
 mod tests {
     use super::*;
 
-    fn kept(bounded: &Bounded<String, usize>, count: usize) -> Vec<usize> {
-        let is_kept =
-            |n: &usize| bounded.kept.pin().values().any(|kept| kept.value == *n && kept.key == n.to_string());
+    /// A number with a flag.
+    struct Flagged(usize, AtomicBool);
+
+    impl Used for Flagged {
+        fn was_used(&self) -> &AtomicBool {
+            &self.1
+        }
+    }
+
+    fn flagged(n: usize) -> Flagged {
+        Flagged(n, AtomicBool::new(false))
+    }
+
+    fn kept(bounded: &Bounded<String, Flagged>, count: usize) -> Vec<usize> {
+        let is_kept = |n: &usize| {
+            bounded.kept.pin().values().any(|kept| kept.value.0 == *n && kept.key == n.to_string())
+        };
         (0..count).filter(is_kept).collect()
     }
 
-    fn insert(bounded: &Bounded<String, usize>, n: usize) {
-        bounded.insert(n.to_string(), n, |_| false);
+    fn insert(bounded: &Bounded<String, Flagged>, n: usize) {
+        bounded.insert(n.to_string(), flagged(n), |_| false);
     }
 
     #[test]
@@ -169,11 +188,11 @@ mod tests {
         (0..4).for_each(|n| insert(&bounded, n));
         assert_eq!(kept(&bounded, 9), [0, 1, 2, 3]);
         for n in 4..100 {
-            assert_eq!(bounded.read("2", |key, value| (key.clone(), *value)), Some(("2".to_owned(), 2)));
+            assert_eq!(bounded.read("2", |key, value| (key.clone(), value.0)), Some(("2".to_owned(), 2)));
             insert(&bounded, n);
             assert_eq!(bounded.len(), 4);
         }
-        assert_eq!(bounded.read("4", |_, value| *value), None);
+        assert_eq!(bounded.read("4", |_, value| value.0), None);
     }
 
     #[test]
@@ -192,7 +211,7 @@ mod tests {
     fn what_is_useless_goes_though_there_is_room() {
         let bounded = Bounded::new(1000);
         (0..100).for_each(|n| insert(&bounded, n));
-        (100..300).for_each(|n| bounded.insert(n.to_string(), n, |n| *n < 100));
+        (100..300).for_each(|n| bounded.insert(n.to_string(), flagged(n), |n| n.0 < 100));
         assert_eq!(kept(&bounded, 300), (100..300).collect::<Vec<_>>());
     }
 
@@ -200,11 +219,11 @@ mod tests {
     fn replaced_removed_and_forgotten() {
         let bounded = Bounded::new(10);
         for round in 0..1000 {
-            bounded.insert("a".to_owned(), round, |_| false);
-            assert_eq!(bounded.read("a", |_, value| *value), Some(round));
-            bounded.insert("b".to_owned(), round, |_| false);
+            bounded.insert("a".to_owned(), flagged(round), |_| false);
+            assert_eq!(bounded.read("a", |_, value| value.0), Some(round));
+            bounded.insert("b".to_owned(), flagged(round), |_| false);
             bounded.remove(&"b".to_owned());
-            assert_eq!((bounded.read("b", |_, value| *value), bounded.len()), (None, 1));
+            assert_eq!((bounded.read("b", |_, value| value.0), bounded.len()), (None, 1));
             assert!(bounded.ring().len() <= 10);
         }
         bounded.clear();
@@ -216,10 +235,10 @@ mod tests {
 
     #[test]
     fn one_hash_for_two_keys_is_not_one_key() {
-        let bounded: Bounded<String, usize> = Bounded::new(10);
-        let kept = Kept { key: "other".to_owned(), value: 1, was_used: AtomicBool::new(false) };
+        let bounded: Bounded<String, Flagged> = Bounded::new(10);
+        let kept = Kept { key: "other".to_owned(), value: flagged(1) };
         bounded.kept.pin().insert(bounded.hasher.hash_one("a"), kept);
-        assert_eq!(bounded.read("a", |_, value| *value), None);
+        assert_eq!(bounded.read("a", |_, value| value.0), None);
         bounded.remove(&"a".to_owned());
         assert_eq!(bounded.len(), 1);
     }
@@ -238,7 +257,7 @@ mod tests {
                             0 => insert(bounded, n),
                             1 => bounded.remove(&n.to_string()),
                             _ => {
-                                let read = bounded.read(&n.to_string(), |key, value| (key.clone(), *value));
+                                let read = bounded.read(&n.to_string(), |key, value| (key.clone(), value.0));
                                 assert!(read.is_none_or(|read| read == (n.to_string(), n)));
                             }
                         }

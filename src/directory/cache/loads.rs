@@ -75,7 +75,7 @@ struct Failed {
     until: Instant,
 }
 
-impl<K: Asked + Clone, V: Answer> Loads<K, V> {
+impl<K: Asked, V: Answer> Loads<K, V> {
     /// No load yet; they will fill `store`. Loads run on the runtime of whoever calls this.
     pub(super) fn new(store: Arc<Store<K, V>>, common: Arc<Common>) -> Self {
         let table = Table { under_way: HashMap::new(), failed: HashMap::new(), last: 0 };
@@ -90,7 +90,7 @@ impl<K: Asked + Clone, V: Answer> Loads<K, V> {
     {
         let mut table = self.desk.table();
         let now = Instant::now();
-        if let Some(Fresh { value, .. }) = self.desk.store.fresh(&key, now) {
+        if let Some(Fresh { value, .. }) = self.desk.store.fresh(key.borrow(), now) {
             return Next::Known(Ok(value));
         }
         if let Some(failure) = self.desk.failure(&table, &key, now) {
@@ -167,13 +167,13 @@ impl<K: Asked, V: Answer> Desk<K, V> {
 
     /// The load under way, if whoever asks now may have its answer.
     fn joinable(&self, table: &Table<K, V>, key: &K) -> Option<Waiting<V>> {
-        let load = table.under_way.get(key)?;
+        let load = table.under_way.get::<K>(key)?;
         // What it will be about is not known yet: any change may touch it.
         self.common.changes.is_latest(&load.stamp).then(|| load.answer.clone())
     }
 
     fn failure(&self, table: &Table<K, V>, key: &K, now: Instant) -> Option<Failure> {
-        let Failed { failure, stamp, until } = table.failed.get(key)?;
+        let Failed { failure, stamp, until } = table.failed.get::<K>(key)?;
         (now < *until && self.common.changes.is_latest(stamp)).then(|| failure.clone())
     }
 
@@ -183,13 +183,13 @@ impl<K: Asked, V: Answer> Desk<K, V> {
             Err(_) => Counters::count(&self.common.counters.failures),
         }
         let mut table = self.table();
-        if table.under_way.get(&key).is_none_or(|load| load.number != number) {
+        if table.under_way.get::<K>(&key).is_none_or(|load| load.number != number) {
             return;
         }
-        table.under_way.remove(&key);
+        table.under_way.remove::<K>(&key);
         match brought {
             Ok(value) => {
-                table.failed.remove(&key);
+                table.failed.remove::<K>(&key);
                 self.store.put(key, value, stamp);
             }
             Err(failure) => self.fail(&mut table, key, stamp, failure),

@@ -1,8 +1,6 @@
 //! One kind of question: the answers that are remembered, and the loads that bring them.
 
-use std::borrow::Borrow;
 use std::future::Future;
-use std::hash::Hash;
 use std::sync::Arc;
 
 use tokio::time::Instant;
@@ -20,17 +18,15 @@ pub(super) struct Shelf<K, V> {
     common: Arc<Common>,
 }
 
-impl<K: Asked + Clone, V: Answer> Shelf<K, V> {
+impl<K: Asked, V: Answer> Shelf<K, V> {
     /// Answers from `store`, which other shelves may fill too.
     pub(super) fn new(store: Arc<Store<K, V>>, common: Arc<Common>) -> Self {
         Self { loads: Loads::new(Arc::clone(&store), Arc::clone(&common)), store, common }
     }
 
     /// The answer from memory, else from `load`, else an older one.
-    pub(super) async fn answer<Q, R>(&self, asked: &Q, load: impl FnOnce() -> R) -> Result<V, Failure>
+    pub(super) async fn answer<R>(&self, asked: &K::Asking, load: impl FnOnce() -> R) -> Result<V, Failure>
     where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ToOwned<Owned = K> + ?Sized,
         R: Future<Output = Result<V, Failure>> + Send + 'static,
     {
         let now = Instant::now();
@@ -42,29 +38,24 @@ impl<K: Asked + Clone, V: Answer> Shelf<K, V> {
             return Ok(value);
         }
         Counters::count(&self.common.counters.misses);
-        let answer = match self.loads.next(asked.to_owned(), load) {
+        let answer = match self.loads.next(K::of(asked), load) {
             Next::Known(answer) => answer,
             Next::Wait(load) => load.await.unwrap_or_else(|_| Err(cut_off())),
         };
         answer.or_else(|failure| self.cover(asked, failure))
     }
 
-    fn refresh<Q, R>(&self, asked: &Q, load: impl FnOnce() -> R)
+    fn refresh<R>(&self, asked: &K::Asking, load: impl FnOnce() -> R)
     where
-        Q: ToOwned<Owned = K> + ?Sized,
         R: Future<Output = Result<V, Failure>> + Send + 'static,
     {
         if let Ok(permit) = Arc::clone(&self.common.refreshes).try_acquire_owned() {
-            self.loads.ahead(asked.to_owned(), permit, load);
+            self.loads.ahead(K::of(asked), permit, load);
         }
     }
 
     /// What serves in place of a failure: nothing, if the failure is what the directory has to say.
-    fn cover<Q>(&self, asked: &Q, failure: Failure) -> Result<V, Failure>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
+    fn cover(&self, asked: &K::Asking, failure: Failure) -> Result<V, Failure> {
         let now = Instant::now();
         let older = match failure {
             Failure::Unavailable(_) | Failure::BadAnswer(_) => self.store.stale(asked, now),

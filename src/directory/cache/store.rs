@@ -3,23 +3,29 @@
 use std::borrow::Borrow;
 use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
 use std::time::Duration;
 
 use tokio::time::Instant;
 
 use super::CacheSettings;
-use super::bounded::Bounded;
+use super::bounded::{Bounded, Used};
 use crate::directory::changes::{Changes, Name, Stamp, Standing};
 use crate::directory::lookup::Forms;
 use crate::grant::Entry;
 
-/// After a refresh was begun for an answer, none is for this long: it is under way, or it failed.
-const REFRESH_AGAIN: Duration = Duration::from_secs(1);
+/// After a refresh was begun for an answer, none is for so many milliseconds: it is under way, or it failed.
+const REFRESH_AGAIN: u32 = 1000;
 
 /// What can be asked.
-pub(super) trait Asked: Hash + Eq + Send + Sync + 'static {
+pub(super) trait Asked: Borrow<Self::Asking> + Hash + Eq + Clone + Send + Sync + 'static {
+    /// How somebody asks.
+    type Asking: Hash + Eq + ?Sized;
+
+    /// The question, to be kept.
+    fn of(asking: &Self::Asking) -> Self;
+
     /// The names that are looked up for it: an entry that gets one of them changes the answer.
     fn names(&self, forms: &Forms) -> Vec<Name>;
 }
@@ -36,12 +42,14 @@ pub(super) trait Answer: Clone + Send + Sync + 'static {
 /// An answer with its age.
 struct Held<V> {
     value: V,
-    /// When its load began.
-    at: Instant,
+    /// When its load began, in milliseconds since the store was made.
+    at: u64,
     /// The number of the last change that is known not to have touched it.
     checked: AtomicU64,
     /// From which age on, in milliseconds, somebody who uses it has it loaded again.
-    refresh: AtomicU64,
+    refresh: AtomicU32,
+    /// See [`Used`].
+    was_used: AtomicBool,
 }
 
 /// An answer that is as good as the directory's.
@@ -62,6 +70,7 @@ pub(super) struct Store<K, V> {
     changes: Arc<Changes>,
     forms: Arc<Forms>,
     settings: CacheSettings,
+    since: Instant,
     /// Spreads the refreshes of keys that were loaded at the same time.
     spread: RandomState,
 }
@@ -75,20 +84,18 @@ impl<K: Asked, V: Answer> Store<K, V> {
             changes,
             forms,
             settings,
+            since: Instant::now(),
             spread: RandomState::new(),
         }
     }
 
     /// The answer, if it is as good as the directory's, for somebody who will use it: one of those who do is told to have
     /// it loaded again in time.
-    pub(super) fn fresh<Q>(&self, asked: &Q, now: Instant) -> Option<Fresh<V>>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
+    pub(super) fn fresh(&self, asked: &K::Asking, now: Instant) -> Option<Fresh<V>> {
+        let now = self.millis_at(now);
         let fresh = |answers: &Bounded<K, Held<V>>| {
             answers.read(asked, |key, held| {
-                let is_fresh = held.age(now) < self.life(&held.value) && self.is_current(key, held);
+                let is_fresh = held.age(now) < millis(self.life(&held.value)) && self.is_current(key, held);
                 is_fresh.then(|| Fresh { value: held.value.clone(), is_due: held.claim_refresh(now) })
             })
         };
@@ -112,22 +119,20 @@ impl<K: Asked, V: Answer> Store<K, V> {
     }
 
     fn standing(&self, key: &K, held: &Held<V>) -> Standing {
-        let stamp = Stamp::new(held.at, held.checked.load(SeqCst));
+        let last = held.checked.load(SeqCst);
         let in_groups = V::NAMES_GROUPS && !held.value.entries().is_empty();
         let names = || {
             let entries = held.value.entries().iter().map(|entry| Name::Entry(entry.dn.clone()));
             key.names(&self.forms).into_iter().chain(entries).collect()
         };
-        self.changes.standing(&stamp, names, in_groups)
+        self.changes.standing(last, names, in_groups)
     }
 
     /// The answer for the time in which the directory gives none. Never an absence.
-    pub(super) fn stale<Q>(&self, asked: &Q, now: Instant) -> Option<V>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
-        let serves = |held: &Held<V>| !self.settings.stale.is_zero() && held.age(now) <= self.settings.stale;
+    pub(super) fn stale(&self, asked: &K::Asking, now: Instant) -> Option<V> {
+        let now = self.millis_at(now);
+        let serves =
+            |held: &Held<V>| !self.settings.stale.is_zero() && held.age(now) <= millis(self.settings.stale);
         let stale = self.found.read(asked, |key, held| {
             let serves = serves(held) && self.standing(key, held) != Standing::Forgotten;
             serves.then(|| held.value.clone())
@@ -138,13 +143,15 @@ impl<K: Asked, V: Answer> Store<K, V> {
     /// Remembers what a load has brought that began at `stamp`, in place of what was there, unless that is younger: two
     /// caches may fill one store.
     pub(super) fn put(&self, key: K, value: V, stamp: Stamp) {
-        let is_younger = |answers: &Bounded<K, Held<V>>| answers.read(&key, |_, held| held.at > stamp.at);
+        let at = self.millis_at(stamp.at);
+        let is_younger = |answers: &Bounded<K, Held<V>>| answers.read(key.borrow(), |_, held| held.at > at);
         if [&self.found, &self.absent].into_iter().filter_map(is_younger).any(|younger| younger) {
             return;
         }
         let CacheSettings { ttl, negative_ttl, stale, .. } = self.settings;
         let held = self.held(&key, value, stamp);
-        let is_older_than = |life| move |held: &Held<V>| held.age(Instant::now()) > life;
+        let now = self.millis_at(Instant::now());
+        let is_older_than = |life| move |held: &Held<V>| held.age(now) > millis(life);
         if !held.value.entries().is_empty() {
             self.absent.remove(&key);
             return self.found.insert(key, held, is_older_than(ttl.max(stale)));
@@ -168,11 +175,7 @@ impl<K: Asked, V: Answer> Store<K, V> {
     }
 
     /// An entry among the answers to this question that is, to the letter, as this one.
-    pub(super) fn twin<Q>(&self, asked: &Q, entry: &Entry) -> Option<Arc<Entry>>
-    where
-        K: Borrow<Q>,
-        Q: Hash + Eq + ?Sized,
-    {
+    pub(super) fn twin(&self, asked: &K::Asking, entry: &Entry) -> Option<Arc<Entry>> {
         let twin = |_: &K, held: &Held<V>| {
             held.value.entries().iter().find(|known| known.is_written_as(entry)).cloned()
         };
@@ -189,21 +192,33 @@ impl<K: Asked, V: Answer> Store<K, V> {
         // After six to seven eighths of its life.
         let jitter = self.spread.hash_one(key) % 128;
         let refresh = millis(self.life(&value)).saturating_mul(6 * 128 + jitter) / (8 * 128);
-        let (checked, refresh) = (AtomicU64::new(stamp.last()), AtomicU64::new(refresh));
-        Held { value, at: stamp.at, checked, refresh }
+        let refresh = AtomicU32::new(u32::try_from(refresh).unwrap_or(u32::MAX));
+        let (at, checked) = (self.millis_at(stamp.at), AtomicU64::new(stamp.last()));
+        Held { value, at, checked, refresh, was_used: AtomicBool::new(false) }
+    }
+
+    fn millis_at(&self, at: Instant) -> u64 {
+        millis(at.saturating_duration_since(self.since))
     }
 }
 
 impl<V> Held<V> {
-    fn claim_refresh(&self, now: Instant) -> bool {
-        let age = millis(self.age(now));
+    fn claim_refresh(&self, now: u64) -> bool {
+        let age = u32::try_from(self.age(now)).unwrap_or(u32::MAX);
         let due = self.refresh.load(Relaxed);
-        let next = age.saturating_add(millis(REFRESH_AGAIN));
+        let next = age.saturating_add(REFRESH_AGAIN);
         age >= due && self.refresh.compare_exchange(due, next, Relaxed, Relaxed).is_ok()
     }
 
-    fn age(&self, now: Instant) -> Duration {
-        now.saturating_duration_since(self.at)
+    /// In milliseconds.
+    fn age(&self, now: u64) -> u64 {
+        now.saturating_sub(self.at)
+    }
+}
+
+impl<V> Used for Held<V> {
+    fn was_used(&self) -> &AtomicBool {
+        &self.was_used
     }
 }
 

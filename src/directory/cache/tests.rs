@@ -127,7 +127,7 @@ async fn who_comes_just_too_late_for_a_load_finds_its_answer() {
     let cache = world.cache(settings());
     person(&cache, "anna").await;
     // As one does who found nothing a moment ago.
-    let next = cache.0.people.loads.next("anna".to_owned(), std::future::pending);
+    let next = cache.0.people.loads.next("anna".into(), std::future::pending);
     assert!(matches!(next, Next::Known(Ok(Some(_)))));
 }
 

@@ -19,7 +19,7 @@ const FEW: usize = 1024;
 
 /// Where an entry may be in memory already.
 pub(super) struct Twins {
-    pub(super) people: Arc<Store<String, Option<Person>>>,
+    pub(super) people: Arc<Store<Box<str>, Option<Person>>>,
     pub(super) holders: Arc<Store<Address, Holders>>,
     pub(super) groups: Arc<Groups>,
 }
@@ -43,7 +43,7 @@ impl Twins {
         if entry.is_group {
             return self.groups.one(&entry);
         }
-        let by_login = entry.logins.iter().filter_map(|login| self.people.twin(&*folded(login), &entry));
+        let by_login = entry.logins().filter_map(|login| self.people.twin(&*folded(login), &entry));
         let by_address = entry.addresses().filter_map(|address| self.holders.twin(address, &entry));
         let twin = by_login.chain(by_address).next();
         twin.unwrap_or(entry)

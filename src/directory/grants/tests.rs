@@ -12,13 +12,14 @@ fn carl() -> Entry {
     Entry {
         dn: Dn::parse("uid=carl,dc=org").unwrap(),
         name: None,
-        mail: vec![Address::parse("carl@example.org").unwrap()],
-        aliases: vec![Address::parse("c@example.org").unwrap()],
-        logins: vec!["carl".to_owned()],
-        numbers: vec!["1003".to_owned()],
+        mail: [Address::parse("carl@example.org").unwrap()].into(),
+        aliases: [Address::parse("c@example.org").unwrap()].into(),
+        logins_but_mail: ["carl".to_owned()].into_iter().collect(),
+        mail_logs_in: false,
+        numbers: ["1003".to_owned()].into_iter().collect(),
         is_group: false,
         enabled: None,
-        grants: Vec::new(),
+        grants: Default::default(),
         security: None,
     }
 }
@@ -60,7 +61,14 @@ fn a_grant_adds_one_value_and_the_class_where_it_is_missing() {
 #[test]
 fn what_the_attribute_cannot_hold_is_not_written() {
     let empty = record(&[]);
-    let nobody = Entry { mail: vec![], aliases: vec![], logins: vec![], numbers: vec![], ..carl() };
+    let nobody = Entry {
+        mail: Default::default(),
+        aliases: Default::default(),
+        logins_but_mail: Default::default(),
+        mail_logs_in: false,
+        numbers: Default::default(),
+        ..carl()
+    };
     for (form, right, expected) in [
         (GrantForm::Number, Right::SendAs, Unwritable::NoNumber),
         (GrantForm::Deputy, Right::SendAs, Unwritable::Right),

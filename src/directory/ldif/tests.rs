@@ -6,7 +6,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::directory::entry::MAX_GRANTS;
-use crate::grant::{Delegate, Grant, Right};
+use crate::grant::{Delegate, Grant, Right, Texts};
 
 fn dn(text: &str) -> Dn {
     Dn::parse(text).unwrap_or_else(|error| panic!("{text}: {error}"))
@@ -251,20 +251,22 @@ fn an_entry_from_its_attributes() {
     let grant = |right, delegate| Grant { right, delegate };
     let expected = Entry {
         dn: dn("uid=bea,dc=org"),
-        name: Some("B\u{e9}a Boss".to_owned()),
-        mail: vec![address("bea@example.org")],
-        aliases: vec![address("b1@example.org"), address("b2@example.org")],
-        logins: vec!["bea".to_owned(), "bea@example.org".to_owned()],
-        numbers: Vec::new(),
+        name: Some("B\u{e9}a Boss".into()),
+        mail: [address("bea@example.org")].into(),
+        aliases: [address("b1@example.org"), address("b2@example.org")].into(),
+        logins_but_mail: ["bea"].into_iter().collect(),
+        mail_logs_in: true,
+        numbers: Texts::default(),
         enabled: Some(true),
         is_group: false,
         security: None,
-        grants: vec![
+        grants: [
             grant(Right::SendAs, Delegate::Dn(dn("uid=anna,dc=org"))),
             grant(Right::SendAs, Delegate::Dn(dn("uid=carl,dc=org"))),
             grant(Right::SendOnBehalf, Delegate::Address(address("carl@example.org"))),
             grant(Right::Schedule, Delegate::Login("carl".to_owned())),
-        ],
+        ]
+        .into(),
     };
     assert_eq!(*entry, expected);
 }
@@ -349,8 +351,8 @@ fn grants_of_the_products() {
         Grant { right: Right::SendOnBehalf, delegate: carl() },
         Grant { right: Right::Schedule, delegate: carl() },
     ];
-    assert_eq!(entry("uid=bea").grants, grants);
-    assert_eq!(entry("uid=bea").mail, [address("b@example.org")]);
+    assert_eq!(*entry("uid=bea").grants, grants);
+    assert_eq!(*entry("uid=bea").mail, [address("b@example.org")]);
     assert_eq!(entry("uid=bea").numbers, ["42"]);
     // Only people are named by number.
     assert_eq!(entry("cn=printer").numbers, [""; 0]);
@@ -672,5 +674,28 @@ mod demo {
             assert_eq!(entry.primary(), Some(&address(primary)), "{login}");
             assert_eq!(entry.name.as_deref(), Some(name), "{login}");
         }
+    }
+}
+
+#[test]
+fn logins_that_are_the_mail_addresses_stand_once() {
+    for (attributes, logins, texts) in [
+        ("uid: bea\nmail: bea@example.org", "bea bea@example.org", "bea"),
+        (
+            "uid: bea\nmail: b@example.org\nmail: a@example.org",
+            "bea b@example.org a@example.org",
+            "bea b@example.org a@example.org",
+        ),
+        ("uid: bea\nmail: a@example.org\nmail: b@example.org", "bea a@example.org b@example.org", "bea"),
+        ("uid: bea\nmail: Bea@EXAMPLE.org", "bea Bea@EXAMPLE.org", "bea Bea@EXAMPLE.org"),
+        ("uid: bea\nmail: Bea@example.org", "bea Bea@example.org", "bea"),
+        ("uid: bea\nmail: none\nmail: a@example.org", "bea none a@example.org", "bea none"),
+        ("uid: bea\nmail: a@example.org\nmail: none", "bea a@example.org none", "bea a@example.org none"),
+        ("uid: bea", "bea", "bea"),
+        ("uid: bea\ndelegationAlias: bea@example.org", "bea", "bea"),
+    ] {
+        let entry = entry(&person("uid=bea", attributes));
+        assert_eq!(entry.logins().collect::<Vec<_>>().join(" "), logins, "{attributes}");
+        assert_eq!(entry.logins_but_mail.iter().collect::<Vec<_>>().join(" "), texts, "{attributes}");
     }
 }

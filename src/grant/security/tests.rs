@@ -33,32 +33,34 @@ fn entry(name: &str) -> Entry {
     Entry {
         dn: dn(name),
         name: None,
-        mail: Vec::new(),
-        aliases: Vec::new(),
-        logins: Vec::new(),
-        numbers: Vec::new(),
+        mail: Default::default(),
+        aliases: Default::default(),
+        logins_but_mail: Default::default(),
+        mail_logs_in: false,
+        numbers: Default::default(),
         is_group: false,
         enabled: None,
         security: Some(Box::new(security)),
-        grants: Vec::new(),
+        grants: Default::default(),
     }
 }
 
 /// With access control entries such as `+anna` and `-team`, of which `^` says that they are inherited.
 fn principal(name: &str, entries: &[&str]) -> Entry {
     let mut principal = entry(name);
-    let mut denied = Vec::new();
+    let (mut grants, mut denied) = (Vec::new(), Vec::new());
     for text in entries {
         let inherited = text.starts_with('^');
         let (effect, name) = text.trim_start_matches('^').split_at(1);
         let trustee = Trustee { sid: sid(name), inherited };
         match effect {
             "+" => {
-                principal.grants.push(Grant { right: Right::SendAs, delegate: Delegate::Trustee(trustee) });
+                grants.push(Grant { right: Right::SendAs, delegate: Delegate::Trustee(trustee) });
             }
             _ => denied.push(trustee),
         }
     }
+    principal.grants = grants.into();
     principal.security.as_mut().unwrap().denied = denied.into();
     principal
 }
@@ -182,6 +184,7 @@ fn who_is_not_shown_whole_is_allowed_nothing() {
 #[test]
 fn grants_of_other_attributes_count_beside() {
     let mut bea = principal("bea", &["-anna"]);
-    bea.grants.push(Grant { right: Right::SendAs, delegate: Delegate::Dn(dn("anna")) });
+    let other = Grant { right: Right::SendAs, delegate: Delegate::Dn(dn("anna")) };
+    bea.grants = bea.grants.into_iter().chain([other]).collect();
     assert!(rights_for(&bea, &submitter("anna", &[]), &rules(&[])).send_as);
 }

@@ -168,15 +168,16 @@ impl Drop for UnderWay<'_> {
 pub(in crate::directory::cache) fn entry(version: u64) -> Arc<Entry> {
     Arc::new(Entry {
         dn: Dn::parse("uid=anna,dc=org").unwrap(),
-        name: Some(version.to_string()),
-        mail: vec![],
-        aliases: vec![],
-        logins: vec![],
-        numbers: Vec::new(),
+        name: Some(version.to_string().into()),
+        mail: Default::default(),
+        aliases: Default::default(),
+        logins_but_mail: Default::default(),
+        mail_logs_in: false,
+        numbers: Default::default(),
         is_group: false,
         enabled: None,
         security: None,
-        grants: vec![],
+        grants: Default::default(),
     })
 }
 
