@@ -102,7 +102,8 @@ fn phrase_of(name: &str, column: usize) -> Option<String> {
     Writer::new_address(Some(name), "x@x").write_header(&mut bytes, column);
     let text = String::from_utf8_lossy(&bytes).replace("\r\n", "\n");
     let (phrase, _) = text.rsplit_once("<x@x>")?;
-    let phrase = phrase.trim_end();
+    // At the end of a full line it begins with a fold.
+    let phrase = phrase.trim();
     // A fold inside a quoted string is legal, and ends it for some readers: rather a line over 78 octets.
     Some(if phrase.starts_with('"') { phrase.replace('\n', "") } else { phrase.to_owned() })
 }

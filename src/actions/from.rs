@@ -185,6 +185,16 @@ mod tests {
         })
     }
 
+    /// The test below once found it: the line was full, and the name too long for any.
+    #[test]
+    fn a_long_name_behind_a_full_line() {
+        let from = format!("{} ({}) <a@x.org>, b <b@x.org>", "A".repeat(9), "c ".repeat(30));
+        let name = "#A 0A0 00 ".repeat(8).trim().to_owned();
+        let body = renamed(from.as_bytes(), &[None, Some(name.clone())]).unwrap();
+        let read = mailbox::read(body.as_str().as_bytes()).unwrap();
+        assert_eq!(display::decode(&read[1].phrase), name);
+    }
+
     proptest! {
         #[test]
         fn whatever_is_renamed_reads_back(
