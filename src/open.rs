@@ -180,6 +180,13 @@ impl Lookup for Answers {
             Self::Server(cache, _) => cache.owners(address).await,
         }
     }
+
+    fn expect(&self, login: &str) {
+        match self {
+            Self::File(resolver) => resolver.expect(login),
+            Self::Server(cache, _) => cache.expect(login),
+        }
+    }
 }
 
 impl Directory for Backend {

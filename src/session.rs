@@ -164,6 +164,8 @@ impl<L: Lookup + 'static> Session<L> {
             };
         };
         let Some(open) = self.transactions.open() else { return Outcome::Refuse(reply::ending()) };
+        // While the client sends its recipients and its message.
+        site.lookup.expect(&login);
         let (header, steps, stage) = (Header::default(), self.steps, Stage::Header);
         let may_bounce = site.bounces.is_some() && site.mode_for(&login) == Mode::Enforce;
         let (original, mta) = (may_bounce.then(Original::default), self.mta.clone());

@@ -149,12 +149,7 @@ impl Common {
 
 impl<L: Lookup + 'static> Lookup for Cache<L> {
     async fn person(&self, login: &str) -> Result<Option<Person>, Failure> {
-        let load = || {
-            let (lookup, twins) = (Arc::clone(&self.0.lookup), Arc::clone(&self.0.twins));
-            let login = login.to_owned();
-            async move { Ok(lookup.person(&login).await?.map(|person| twins.person(person))) }
-        };
-        self.0.people.answer(&*folded(login), load).await
+        self.0.people.answer(&*folded(login), || self.load_person(login)).await
     }
 
     async fn owners(&self, address: &Address) -> Result<Holders, Failure> {
@@ -164,6 +159,21 @@ impl<L: Lookup + 'static> Lookup for Cache<L> {
             async move { Ok(twins.holders(&lookup.owners(&address).await?)) }
         };
         self.0.holders.answer(address, load).await
+    }
+
+    fn expect(&self, login: &str) {
+        self.0.people.expect(&*folded(login), || self.load_person(login));
+    }
+}
+
+impl<L: Lookup + 'static> Cache<L> {
+    fn load_person(
+        &self,
+        login: &str,
+    ) -> impl Future<Output = Result<Option<Person>, Failure>> + Send + 'static {
+        let (lookup, twins) = (Arc::clone(&self.0.lookup), Arc::clone(&self.0.twins));
+        let login = login.to_owned();
+        async move { Ok(lookup.person(&login).await?.map(|person| twins.person(person))) }
     }
 }
 

@@ -21,6 +21,12 @@ pub trait Lookup: Send + Sync {
 
     /// The principals that hold any form of the address; empty if there is none.
     fn owners(&self, address: &Address) -> impl Future<Output = Result<Holders, Failure>> + Send;
+
+    /// Says that [`Self::person`] will soon be asked for this login. Whoever remembers answers may begin to look it up; must
+    /// return at once.
+    fn expect(&self, login: &str) {
+        let _ = login;
+    }
 }
 
 /// Under which names logins and addresses are looked up.

@@ -45,6 +45,18 @@ impl<K: Asked, V: Answer> Shelf<K, V> {
         answer.or_else(|failure| self.cover(asked, failure))
     }
 
+    /// Begins to load what is not remembered, for somebody who will ask. It goes on by itself.
+    pub(super) fn expect<R>(&self, asked: &K::Asking, load: impl FnOnce() -> R)
+    where
+        R: Future<Output = Result<V, Failure>> + Send + 'static,
+    {
+        match self.store.fresh(asked, Instant::now()) {
+            Some(Fresh { is_due: true, .. }) => self.refresh(asked, load),
+            Some(Fresh { is_due: false, .. }) => {}
+            None => drop(self.loads.next(K::of(asked), load)),
+        }
+    }
+
     fn refresh<R>(&self, asked: &K::Asking, load: impl FnOnce() -> R)
     where
         R: Future<Output = Result<V, Failure>> + Send + 'static,

@@ -65,6 +65,37 @@ async fn who_waits_may_go_away() {
     assert_eq!(world.asked(), ["anna", "bea"]);
 }
 
+/// A login that is told ahead is loaded then, and nobody who asks has it loaded once more.
+#[tokio::test(start_paused = true)]
+async fn who_is_expected_is_asked_for_once() {
+    let world = World::new();
+    let cache = world.cache(settings());
+    world.hold();
+    cache.expect("anna");
+    settle().await;
+    assert_eq!(world.asked(), ["anna"]);
+    let asking = ask(&cache, "anna").await;
+    world.release();
+    assert_eq!(asking.await.unwrap(), "version 1");
+    cache.expect("anna");
+    settle().await;
+    assert_eq!(world.asked(), ["anna"]);
+    // In the last part of its life, as by a question.
+    advance(settings().ttl - secs(1)).await;
+    cache.expect("anna");
+    settle().await;
+    assert_eq!(world.asked(), ["anna"; 2]);
+    // What changes after it was told ahead is asked for anew.
+    world.hold();
+    cache.expect("bea");
+    settle().await;
+    cache.expire_all();
+    let asking = ask(&cache, "bea").await;
+    world.release();
+    assert_eq!(asking.await.unwrap(), "version 1");
+    assert_eq!(world.asked(), ["anna", "anna", "bea", "bea"]);
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_load_that_panics_is_a_failure_for_all_who_wait_and_no_more() {
     let world = World::new();
