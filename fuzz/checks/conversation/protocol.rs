@@ -27,12 +27,12 @@ pub(crate) struct Packet(pub(crate) u8, pub(crate) Vec<u8>);
 /// long.
 pub(crate) fn packet(octets: &[u8]) -> Result<Option<(Packet, usize)>, ()> {
     let Some((length, rest)) = octets.split_first_chunk::<4>() else { return Ok(None) };
-    let Some((kind, rest)) = rest.split_first() else { return Ok(None) };
     // A length of 0 is taken for 1.
     let length = (u32::from_be_bytes(*length) as usize).saturating_sub(1);
     if length > MAX_DATA {
         return Err(());
     }
+    let Some((kind, rest)) = rest.split_first() else { return Ok(None) };
     Ok(rest.get(..length).map(|data| (Packet(*kind, data.to_vec()), length + 5)))
 }
 
