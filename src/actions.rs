@@ -163,7 +163,10 @@ pub fn plan(accepted: &Accepted, message: &Message, body: Option<Vec<u8>>) -> Ve
 /// keeps by itself, and warns in its log if it is given them.
 fn goes_with_sender(parameter: &str) -> bool {
     let keyword = parameter.split('=').next().unwrap_or_default();
-    ["RET", "ENVID"].iter().any(|own| keyword.eq_ignore_ascii_case(own))
+    // RFC 5321 section 4.1.2: no space and no control character is in a parameter. An MTA that let one through would be
+    // given a line end in what we write.
+    let is_whole = parameter.bytes().all(|octet| matches!(octet, b'!'..=b'~'));
+    is_whole && ["RET", "ENVID"].iter().any(|own| keyword.eq_ignore_ascii_case(own))
 }
 
 #[cfg(test)]
@@ -204,6 +207,9 @@ mod tests {
         header.add(b"From", b"a@x.org");
         (0..senders).for_each(|_| header.add(b"Sender", b"a@x.org"));
         let arguments = [&b"<a@x.org>"[..], b"SIZE=10", b"RET=HDRS", b"SMTPUTF8", b"Envid=1", b"RETRY"];
+        // None of which an MTA that checks its arguments lets through.
+        let odd = [&b"RET=\r\n."[..], b"ENVID=a b", b"ENVID=\xff", b"RET=\x7f"];
+        let arguments = [&arguments[..], &odd].concat();
         Message::new("a".into(), Envelope::read(arguments.into_iter()), &header)
     }
 
