@@ -28,7 +28,7 @@ mod case;
 mod log;
 
 use bounce::{Bounce, Waiting};
-use case::Case;
+use case::{Case, Conclusion, carried_out};
 
 /// Bodies from this length on, in octets, are judged beside the tasks that serve other messages: that takes
 /// milliseconds, and up to half a second.
@@ -381,27 +381,6 @@ impl<L: Lookup + 'static> Transaction<L> {
             }
         };
         carried_out(conclusion, mode)
-    }
-}
-
-/// What becomes of a message.
-struct Conclusion {
-    outcome: Outcome,
-    /// None but with [`Outcome::Accept`].
-    modifications: Vec<Modification>,
-}
-
-impl Conclusion {
-    fn without_change(outcome: Outcome) -> Self {
-        Self { outcome, modifications: Vec::new() }
-    }
-}
-
-/// What becomes of a conclusion: with `mode = "observe"` it is only logged, and the message passes unchanged.
-fn carried_out(conclusion: Conclusion, mode: Mode) -> Conclusion {
-    match mode {
-        Mode::Enforce => conclusion,
-        Mode::Observe => Conclusion::without_change(Outcome::Accept),
     }
 }
 

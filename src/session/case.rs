@@ -1,9 +1,12 @@
-//! A message when it is concluded, and its body with what is written into it.
+//! A message when it is concluded: its body with what is written into it, and what becomes of it.
 
 use std::time::Duration;
 
+use super::Outcome;
+use crate::actions::Modification;
 use crate::address::Address;
 use crate::calendar::SentBy;
+use crate::grant::Mode;
 use crate::judge::Content;
 use crate::message::Message;
 use crate::scheduling::Splice;
@@ -30,5 +33,26 @@ impl Case<'_> {
     /// The body with its replacements; none if there are none.
     pub(super) fn spliced(&self, splices: &[Splice]) -> Option<Vec<u8>> {
         self.content.and_then(|content| content.spliced(splices))
+    }
+}
+
+/// What becomes of a message.
+pub(super) struct Conclusion {
+    pub(super) outcome: Outcome,
+    /// None but with [`Outcome::Accept`].
+    pub(super) modifications: Vec<Modification>,
+}
+
+impl Conclusion {
+    pub(super) fn without_change(outcome: Outcome) -> Self {
+        Self { outcome, modifications: Vec::new() }
+    }
+}
+
+/// What becomes of a conclusion: with `mode = "observe"` it is only logged, and the message passes unchanged.
+pub(super) fn carried_out(conclusion: Conclusion, mode: Mode) -> Conclusion {
+    match mode {
+        Mode::Enforce => conclusion,
+        Mode::Observe => Conclusion::without_change(Outcome::Accept),
     }
 }
