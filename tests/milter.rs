@@ -276,13 +276,19 @@ fn macros_of_an_earlier_message_do_not_count() {
     let files = TempDir::new();
     let socket = files.path("milter.sock");
     let _milter = Setup::unix(&socket, "company.ldif").knobs("unauthenticated = \"refuse\"").start();
-    let (mut wire, _) = Wire::negotiate(&socket, ACTIONS, STEPS);
-    assert_eq!(wire.mail("carl", "<carl@example.org>").0, 'c');
-    wire.send('A', b"");
-    wire.macros('M', &["{mail_addr}", "carl@example.org"]);
-    wire.send_strings('M', &["<carl@example.org>"]);
-    let Packet(letter, reply) = wire.receive();
-    assert_eq!((letter, String::from_utf8_lossy(&reply).starts_with("530 5.7.0")), ('y', true));
+    for macros in [&["{mail_addr}", "carl@example.org"][..], &[]] {
+        let (mut wire, _) = Wire::negotiate(&socket, ACTIONS, STEPS);
+        assert_eq!(wire.mail("carl", "<carl@example.org>").0, 'c');
+        wire.send('A', b"");
+        wire.macros('M', macros);
+        wire.send_strings('M', &["<carl@example.org>"]);
+        let Packet(letter, reply) = wire.receive();
+        assert_eq!(
+            (letter, String::from_utf8_lossy(&reply).starts_with("530 5.7.0")),
+            ('y', true),
+            "{macros:?}"
+        );
+    }
 }
 
 #[test]
@@ -391,13 +397,36 @@ fn steps_out_of_order_are_never_accepted() {
         ("an unknown step", &[('M', b""), ('?', b"x"), ('N', b"")]),
         ("an empty packet", &[('M', b""), ('\0', b""), ('E', b"")]),
     ] {
-        let (mut wire, _) = Wire::negotiate(&socket, ACTIONS, 0);
-        let answers = play(&mut wire, steps);
-        assert!(!answers.contains(&'a'), "{what}: {answers:?}");
-        assert!(milter.is_alive(), "{what}");
+        for offered in [0, STEPS] {
+            let (mut wire, _) = Wire::negotiate(&socket, ACTIONS, offered);
+            let answers = play(&mut wire, steps);
+            assert!(!answers.contains(&'a'), "{what}, {offered:x}: {answers:?}");
+            assert!(milter.is_alive(), "{what}");
+        }
     }
     let (mut wire, _) = Wire::negotiate(&socket, ACTIONS, STEPS);
     assert_eq!(wire.mail("anna", "<anna@example.org>").0, 'c');
+}
+
+/// A message whose body comes with its end has one answer: of two, the second would answer the next message.
+#[test]
+fn a_body_in_the_last_packet_has_one_answer() {
+    let files = TempDir::new();
+    let socket = files.path("milter.sock");
+    let _milter = Setup::unix(&socket, "company.ldif").start();
+    for (from, verdict) in [("carl@example.org", 'a'), ("bea@example.org", 'h'), ("boss@example.org", 'y')] {
+        let (mut wire, _) = Wire::negotiate(&socket, ACTIONS, STEPS);
+        assert_eq!(wire.mail("carl", "<carl@example.org>").0, 'c');
+        wire.send_strings('L', &["From", &format!(" {from}")]);
+        wire.send('N', b"");
+        wire.send('E', b"text");
+        assert_eq!(wire.receive().0, verdict, "{from}");
+        if verdict == 'h' {
+            assert_eq!(wire.receive().0, 'a', "{from}");
+        }
+        assert_eq!(wire.mail("carl", "<carl@example.org>").0, 'c', "{from}");
+        assert_eq!(wire.finish(), []);
+    }
 }
 
 /// The letters of all answers to these steps, until the milter hangs up or has nothing more to say.

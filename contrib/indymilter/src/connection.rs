@@ -61,14 +61,14 @@ impl Stream {
     fn make_room(&mut self) {
         // What a large message took is given back when nothing is left of it.
         if self.input.is_empty() && self.has_grown {
-            self.input = BytesMut::new();
+            self.input = BytesMut::with_capacity(BUFFER_SIZE);
             self.has_grown = false;
         }
-        if self.input.capacity() == 0 {
-            self.input.reserve(BUFFER_SIZE);
-        }
 
-        let more = message::missing(&self.input).max(BUFFER_SIZE / 2);
+        let more = match message::missing(&self.input) {
+            0 => BUFFER_SIZE / 2,
+            missing => missing,
+        };
 
         self.has_grown |= self.input.len() + more > BUFFER_SIZE;
         self.input.reserve(more);
@@ -80,6 +80,11 @@ impl Stream {
         message::put(&mut self.output, &msg)?;
 
         self.io.write_all(&self.output).await?;
+
+        if self.output.capacity() > BUFFER_SIZE {
+            self.output = BytesMut::new();
+        }
+
         self.io.flush().await
     }
 }
@@ -103,7 +108,7 @@ impl Connection {
     {
         let stream = Stream {
             io: Box::new(stream),
-            input: BytesMut::new(),
+            input: BytesMut::with_capacity(BUFFER_SIZE),
             has_grown: false,
             output: BytesMut::new(),
         };
@@ -242,7 +247,16 @@ mod tests {
 
         client.write_all(b"\0\0\0\x01z").await.unwrap();
         assert_eq!(conn.read_message().await.unwrap(), Message::new(b'z', ""));
-        assert!(conn.stream.lock().await.input.capacity() <= BUFFER_SIZE);
+
+        // Written ones are given back too.
+        let (written, mut read) = (conn.clone(), vec![0; 200_005]);
+        let ((), _) = join!(
+            async { written.write_message(big).await.unwrap() },
+            async { client.read_exact(&mut read).await.unwrap() },
+        );
+        let stream = conn.stream.lock().await;
+        assert!(stream.input.capacity() <= BUFFER_SIZE);
+        assert!(stream.output.capacity() <= BUFFER_SIZE);
     }
 
     #[tokio::test]

@@ -295,7 +295,7 @@ impl<T: Send> Context<T> {
         self.macros.clear_after(stage);
     }
 
-    pub(crate) fn insert_macros(&mut self, stage: MacroStage, macros: Bytes) {
+    pub(crate) fn insert_macros(&mut self, stage: MacroStage, macros: &[u8]) {
         self.macros.insert(stage, macros);
     }
 

@@ -187,9 +187,10 @@ impl Macros {
         map
     }
 
-    // The macros are names and values in turn, each ended by NUL.
-    pub(crate) fn insert(&mut self, stage: MacroStage, macros: Bytes) {
-        self.0[stage as usize] = macros;
+    // The macros are names and values in turn, each ended by NUL. They are copied:
+    // else they would keep all that was read with them.
+    pub(crate) fn insert(&mut self, stage: MacroStage, macros: &[u8]) {
+        self.0[stage as usize] = Bytes::copy_from_slice(macros);
     }
 
     pub(crate) fn clear(&mut self) {
@@ -213,7 +214,7 @@ mod tests {
 
         macros.insert(
             MacroStage::Connect,
-            Bytes::from("a\0b\0{x}\0y\0{name}\0value\0{name}\0second\0{last}\0"),
+            b"a\0b\0{x}\0y\0{name}\0value\0{name}\0second\0{last}\0",
         );
 
         assert_eq!(macros.get(c"n"), None);
@@ -232,11 +233,11 @@ mod tests {
 
         macros.insert(
             MacroStage::Connect,
-            Bytes::from("{name1}\0connect1\0{name2}\0connect2\0{name2}\0second\0"),
+            b"{name1}\0connect1\0{name2}\0connect2\0{name2}\0second\0",
         );
         macros.insert(
             MacroStage::Mail,
-            Bytes::from("{name2}\0mail2\0{name3}\0mail3\0"),
+            b"{name2}\0mail2\0{name3}\0mail3\0",
         );
 
         assert_eq!(
@@ -248,6 +249,8 @@ mod tests {
             ]),
         );
 
+        macros.insert(MacroStage::Helo, b"{name4}\0helo4\0");
+        macros.insert(MacroStage::Helo, b"");
         macros.clear_after(MacroStage::Helo);
 
         assert_eq!(

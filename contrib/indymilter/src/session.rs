@@ -44,6 +44,7 @@ use tokio::{
     io::{AsyncRead, AsyncWrite},
     select,
     sync::{watch, OwnedSemaphorePermit},
+    task,
 };
 use tracing::{trace, warn};
 
@@ -333,7 +334,11 @@ impl<T: Send> Session<T> {
             // What has already arrived needs no waiting.
 
             let msg = match self.conn.next_message()? {
-                Some(msg) => msg,
+                Some(msg) => {
+                    // Others wait for the thread too.
+                    task::consume_budget().await;
+                    msg
+                }
                 None => select! {
                     msg = self.conn.read_message() => msg?,
                     _ = self.shutdown.changed() => continue,
@@ -495,17 +500,13 @@ impl<T: Send> Session<T> {
                 if let Some(body) = &self.callbacks.body {
                     if !msg.buffer.is_empty() {
                         status = body(&mut self.context, msg.buffer).await;
-
-                        // This logic is suspicious, but it is just like in
-                        // libmilter: If a reply is written here, nevertheless a
-                        // (second!) reply will be written further below.
-                        if status != Status::Continue {
-                            self.write_reply(status).await?;
-                        }
                     }
                 }
 
-                if status == Status::Continue {
+                // What the body is answered with, if it decides, is the answer to
+                // the message. There is one: of two, the MTA would take the second
+                // for the answer to what it sends next.
+                if matches!(status, Status::Continue | Status::Skip | Status::Noreply) {
                     if let Some(eom) = &self.callbacks.eom {
                         let mut cx = EomContext::new(
                             self.conn.clone(),
@@ -649,8 +650,8 @@ impl<T: Send> Session<T> {
         // eg when the buffer contains unusable data, or if there is not an even
         // number of macro keys/values.
         //
-        // Such ‘failures’ do occur in practice. For example, Postfix will send
-        // an empty macro payload, which cannot be parsed.
+        // A payload without macros, such as Postfix sends, undefines those that
+        // the stage had: else a login would live on to the next message.
 
         let (stage, macros) = match MacroPayload::parse_stage(buffer) {
             Ok(payload) => payload,
@@ -662,7 +663,7 @@ impl<T: Send> Session<T> {
 
         trace!(?stage, ?macros, "registered new macro definitions");
 
-        self.context.insert_macros(stage, macros);
+        self.context.insert_macros(stage, &macros);
     }
 
     async fn write_opt_neg_reply(

@@ -99,24 +99,6 @@ impl Client {
         }
         self.check_verdict(asked, &answer, &modifications, moods);
         self.model.answered(answer.0);
-        if asked.0 == b'E' && !asked.1.is_empty() {
-            self.hear_again(&answer).await;
-        }
-    }
-
-    /// As in libmilter: what answers a body in the packet that ends the message is said again in the place of the end's
-    /// answer, where a reply's text is not known any more.
-    async fn hear_again(&mut self, first: &Packet) {
-        let again = match (first.0, first.1.first()) {
-            (b'y', Some(b'4')) => b't',
-            (b'y', _) => b'r',
-            (letter, _) => letter,
-        };
-        match self.listen(PATIENCE).await {
-            Heard::Packet(packet) => assert_eq!(packet, Packet(again, Vec::new())),
-            Heard::Nothing => assert!(first.0 != b's', "no second answer to {first:?}"),
-            Heard::Closed => panic!("the milter hung up"),
-        }
     }
 
     /// Checks that an answer is one of those that the packet may get.
@@ -132,7 +114,6 @@ impl Client {
             b'B' if skips => b"casy",
             b'B' => b"cay",
             // No report was taken, so nothing may be dropped.
-            b'E' if skips && !asked.1.is_empty() => b"says",
             b'E' => b"ay",
             _ => b"",
         };

@@ -229,7 +229,7 @@ impl Model {
     fn define(&mut self, data: &[u8]) -> Due {
         let Some((stage, rest)) = data.split_first() else { return Due::End };
         let strings = strings(rest);
-        if STAGES.contains(stage) && !strings.is_empty() {
+        if STAGES.contains(stage) {
             let mut defined: Vec<Named> = Vec::new();
             for pair in strings.chunks_exact(2) {
                 if !defined.iter().any(|(name, _)| *name == pair[0]) {

@@ -25,7 +25,7 @@ use crate::{
 use bytes::{Buf, BufMut, Bytes, BytesMut};
 use std::{
     error::Error,
-    ffi::{CStr, CString},
+    ffi::CString,
     fmt::{self, Display, Formatter},
     net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr},
     str::FromStr,
@@ -440,15 +440,11 @@ pub struct MacroPayload {
 }
 
 impl MacroPayload {
-    // Parses the stage only. What follows starts with at least one string.
+    // Parses the stage only.
     pub(crate) fn parse_stage(mut buf: Bytes) -> Result<(MacroStage, Bytes), ParseCommandError> {
         let stage = get_u8(&mut buf)?;
         let stage = MacroStage::try_from(stage)
             .map_err(|e| ParseCommandError::UnknownStage(e.byte()))?;
-
-        if CStr::from_bytes_until_nul(&buf).is_err() {
-            return Err(ParseCommandError::NoCStringFound);
-        }
 
         Ok((stage, buf))
     }

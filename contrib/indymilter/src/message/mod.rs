@@ -150,7 +150,7 @@ fn message_len(input: &[u8]) -> Option<usize> {
     let len = usize::try_from(u32::from_be_bytes(*len)).expect("unsupported pointer size");
 
     // Also a message of no length has a kind.
-    Some(LEN_SIZE + len.max(1))
+    Some(LEN_SIZE.saturating_add(len.max(1)))
 }
 
 /// Takes a milter protocol message from what has been read so far, if it is
