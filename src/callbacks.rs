@@ -137,7 +137,7 @@ fn recipient<L: Lookup + 'static>(context: &mut Context<Connection<L>>, argument
 }
 
 /// Where headers are not answered, indymilter lets go of a message at any other status, and then never answers the end
-/// of the header either: whatever happens, that is where the message is deferred.
+/// of the message either: whatever happens, that is where the message is deferred.
 fn header<L: Lookup + 'static>(context: &mut Context<Connection<L>>, name: &CStr, body: &CStr) -> Status {
     let Some(connection) = &mut context.data else { return Status::Tempfail };
     guarded(&mut connection.session, |session| session.header(name.to_bytes(), body.to_bytes()));

@@ -1,8 +1,8 @@
 //! The socket that Postfix connects to: bound with its group and mode, accepted from by several threads, alive when
 //! descriptors run out, closed first when the program ends; and the stream behind it, which writes each answer at once.
 //!
-//! indymilter ends when `accept` fails, and writes every reply in three pieces. Both are put right here: a failure is
-//! waited out, and what belongs together leaves in one write, which over TCP also spares Nagle's algorithm its wait.
+//! indymilter ends when `accept` fails, and writes every packet by itself. Both are put right here: a failure is waited
+//! out, and what belongs together leaves in one write, which over TCP also spares Nagle's algorithm its wait.
 
 use std::fs::{self, Permissions};
 use std::future::Future;
@@ -221,6 +221,8 @@ pub struct Acceptor {
     listener: Option<Accepting>,
     ending: Pin<Box<dyn Future<Output = ()> + Send>>,
     retry: Option<Pin<Box<Sleep>>>,
+    /// Whether a connection has just been accepted.
+    has_accepted: bool,
 }
 
 impl Acceptor {
@@ -235,7 +237,7 @@ impl Acceptor {
             Listener::Unix(listener) => Accepting::Unix(UnixListener::from_std(listener)?),
         });
         let ending = Box::pin(async move { transactions.ending().await });
-        Ok(Self { listener, ending, retry: None })
+        Ok(Self { listener, ending, retry: None, has_accepted: false })
     }
 
     fn poll_stream(&self, context: &mut Context<'_>) -> Poll<io::Result<Stream>> {
@@ -268,8 +270,16 @@ impl indymilter::Listener for Acceptor {
                 ready!(retry.as_mut().poll(context));
                 self.retry = None;
             }
+            if std::mem::take(&mut self.has_accepted) {
+                // Whoever wakes first would have all of a burst, for as long as they last: others accept meanwhile.
+                context.waker().wake_by_ref();
+                return Poll::Pending;
+            }
             match ready!(self.poll_stream(context)) {
-                Ok(stream) => return Poll::Ready(Ok(OneWrite::new(stream))),
+                Ok(stream) => {
+                    self.has_accepted = true;
+                    return Poll::Ready(Ok(OneWrite::new(stream)));
+                }
                 // Out of descriptors, or a client that was gone again: neither may end the program.
                 Err(error) => {
                     error!(reason = %error, "a connection could not be accepted; trying again");

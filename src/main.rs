@@ -21,6 +21,9 @@ const REFUSED: u8 = 1;
 const USAGE: u8 = 2;
 const UNAVAILABLE: u8 = 75;
 
+/// The most threads for what the system does not do without waiting: names in the DNS, files.
+const MAX_BLOCKING: usize = 64;
+
 /// Send on behalf and send as, for Postfix.
 #[derive(Parser)]
 #[command(version, about)]
@@ -132,7 +135,11 @@ impl Change {
 
 fn main() -> ExitCode {
     let Arguments { config, command } = Arguments::parse();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .max_blocking_threads(MAX_BLOCKING)
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return fail(UNAVAILABLE, error),
     };

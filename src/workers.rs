@@ -19,6 +19,9 @@ use crate::transactions::Transactions;
 /// The most threads: a message takes a few dozen microseconds, so that four serve more than one Postfix can send.
 const MAX_THREADS: usize = 4;
 
+/// The most threads beside each, for long bodies, of which few are judged at a time, and for names that a resolver looks up.
+const MAX_BLOCKING: usize = 32;
+
 /// Threads that serve connections.
 pub(crate) struct Workers {
     ending: watch::Sender<bool>,
@@ -26,7 +29,7 @@ pub(crate) struct Workers {
 }
 
 impl Workers {
-    /// Starts a thread for each processor, up to [`MAX_THREADS`], which together hold at most `max_connections`, and
+    /// Starts a thread for each processor, up to [`MAX_THREADS`], which share `max_connections` evenly, and
     /// each with callbacks of its own.
     ///
     /// # Errors
@@ -43,7 +46,11 @@ impl Workers {
         let (ending, ends) = watch::channel(false);
         let mut ended = Vec::new();
         for _ in 0..threads {
-            let runtime = Builder::new_current_thread().enable_all().build()?;
+            let runtime = Builder::new_current_thread()
+                .enable_io()
+                .enable_time()
+                .max_blocking_threads(MAX_BLOCKING)
+                .build()?;
             let acceptor = {
                 let _within = runtime.enter();
                 Acceptor::new(socket.share()?, transactions.clone())?

@@ -1,7 +1,7 @@
 //! A stream that sends each answer in one write.
 //!
-//! A milter packet is a length of four octets, a letter, and data; indymilter writes it in pieces and flushes after each
-//! packet. Modifications are not answered: they are held back until the reply that ends the message goes out with them.
+//! A milter packet is a length of four octets, a letter, and data; indymilter flushes after each packet, and may write it in
+//! pieces. Modifications are not answered: they are held back until the reply that ends the message goes out with them.
 
 use std::io;
 use std::pin::Pin;
@@ -11,6 +11,9 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 /// More than this is sent without waiting for the reply.
 const MAX_HELD: usize = 64 * 1024;
+
+/// What is kept for the next reply; a body that was replaced takes more.
+const KEPT: usize = 1024;
 
 /// A stream that holds modifications back until a reply follows.
 #[derive(Debug)]
@@ -58,6 +61,7 @@ impl<S: AsyncWrite + Unpin> OneWrite<S> {
             }
         }
         self.held.clear();
+        self.held.shrink_to(KEPT);
         (self.sent, self.packet) = (0, 0);
         Pin::new(&mut self.stream).poll_flush(context)
     }
@@ -130,7 +134,7 @@ mod tests {
         packet
     }
 
-    /// Writes packets as indymilter does: length, letter, data, flush.
+    /// Writes packets in pieces: length, letter, data; and flushes.
     async fn send(stream: &mut OneWrite<Writes>, packet: &[u8]) {
         for piece in [&packet[..4], &packet[4..5], &packet[5..]] {
             stream.write_all(piece).await.unwrap();
