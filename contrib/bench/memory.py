@@ -16,8 +16,8 @@ CONNECTIONS = 500
 CONNECTIONS_LIMIT = 64 * MB
 
 # The milter protocol, version 6 (libmilter's mfdef.h): what Postfix 3.7 offers, but for the permission to leave header
-# fields unanswered: an answer says that the field has been read.
-VERSION, ACTIONS, STEPS = 6, 0x1FF, 0x1FFFFF & ~0x80
+# fields (0x80) and the header's end (0x40000) unanswered: an answer says that they have been read.
+VERSION, ACTIONS, STEPS = 6, 0x1FF, 0x1FFFFF & ~0x40080
 NO_DATA = 0x200  # the milter does without the DATA step
 CONTINUE = b"c"
 
