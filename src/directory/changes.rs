@@ -15,8 +15,8 @@ use crate::address::Address;
 use crate::directory::login::Login;
 use crate::dn::Dn;
 
-/// The most names of changed entries that are kept apart. With more, those of the older half are let go, and answers that
-/// nobody has used since are loaded again.
+/// The most names of changed entries that are kept apart, except that one change with more of them keeps them all. With
+/// more, those of the older half are let go, and answers that nobody has used since are loaded again.
 const MOST_NAMES: usize = 100_000;
 
 /// Something by which an entry is found, or known.
@@ -31,7 +31,7 @@ pub enum Name {
 }
 
 /// The changes so far, numbered from 1 on in the order in which they were told.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Changes {
     /// The last of any kind. Written last, so that whoever sees a number finds all that is said of it.
     last: AtomicU64,
@@ -48,6 +48,8 @@ pub struct Changes {
     /// Of the changes of entries up to this one, the names are not known any more.
     unnamed: AtomicU64,
     hasher: RandomState,
+    /// The bound of the names, as [`MOST_NAMES`].
+    most_names: usize,
     /// Held by whoever tells; nobody who reads waits.
     newer: Mutex<Newer>,
 }
@@ -91,7 +93,32 @@ impl Stamp {
     }
 }
 
+impl Default for Changes {
+    fn default() -> Self {
+        Self::keeping(MOST_NAMES)
+    }
+}
+
 impl Changes {
+    /// None yet; so many names are kept apart.
+    fn keeping(most_names: usize) -> Self {
+        let (last, entries, groups, groups_unsure, expired, forgotten) = Default::default();
+        let (touched, unnamed, hasher, newer) = Default::default();
+        Self {
+            last,
+            entries,
+            groups,
+            groups_unsure,
+            expired,
+            forgotten,
+            touched,
+            unnamed,
+            hasher,
+            most_names,
+            newer,
+        }
+    }
+
     /// Read before a load begins, never later: what changes while it is under way may be missing in its answer.
     pub fn stamp(&self) -> Stamp {
         Stamp { at: Instant::now(), last: self.last.load(SeqCst) }
@@ -129,7 +156,7 @@ impl Changes {
     pub fn changed(&self, names: &[Name]) {
         self.tell(|newer, number| {
             let touched = self.touched.pin();
-            if newer.names + names.len() > MOST_NAMES / 2 {
+            if newer.names + names.len() > self.most_names / 2 {
                 // First, so that nobody misses a name that is not there any more.
                 self.unnamed.store(newer.begun, SeqCst);
                 touched.retain(|_, last| *last > newer.begun);
@@ -180,7 +207,15 @@ impl Changes {
 
 #[cfg(test)]
 mod tests {
+    use std::sync::atomic::AtomicBool;
+
     use super::*;
+
+    /// As [`MOST_NAMES`].
+    const FEW: usize = 100;
+
+    /// How many are told beside those who read.
+    const CHANGES: u64 = 200_000;
 
     fn entry(name: &str) -> Name {
         Name::Entry(Dn::parse(name).unwrap())
@@ -240,9 +275,9 @@ mod tests {
 
     #[test]
     fn names_beyond_the_bound_touch_what_was_not_used_since() {
-        let changes = Changes::default();
+        let changes = Changes::keeping(FEW);
         let names = |begin: usize| -> Vec<_> {
-            (begin..begin + MOST_NAMES / 2).map(|n| entry(&format!("uid={n},dc=org"))).collect()
+            (begin..begin + FEW / 2).map(|n| entry(&format!("uid={n},dc=org"))).collect()
         };
         let (somebody, touched) = (entry("uid=somebody,dc=org"), entry("uid=0,dc=org"));
         let standing =
@@ -256,29 +291,76 @@ mod tests {
         assert_eq!(standing(&first, &somebody), Standing::Untouched(2));
         assert_eq!(standing(&first, &touched), Standing::Forgotten);
         assert_eq!(standing(&second, &touched), Standing::Forgotten);
-        changes.changed(&names(MOST_NAMES));
+        changes.changed(&names(FEW));
         // Those of the second are, and no others.
         assert_eq!(standing(&first, &somebody), Standing::Forgotten);
         assert_eq!(standing(&checked(1), &somebody), Standing::Untouched(3));
         assert_eq!(standing(&second, &somebody), Standing::Untouched(3));
         assert_eq!(standing(&second, &touched), Standing::Forgotten);
-        changes.changed(&names(2 * MOST_NAMES));
+        changes.changed(&names(2 * FEW));
         assert_eq!(standing(&second, &somebody), Standing::Forgotten);
         assert_eq!(standing(&checked(2), &somebody), Standing::Untouched(4));
         assert_eq!(standing(&checked(2), &touched), Standing::Untouched(4));
         assert_eq!(standing(&changes.stamp(), &somebody), Standing::Current);
-        assert!(changes.touched.len() <= MOST_NAMES);
+        assert!(changes.touched.len() <= FEW);
     }
 
     #[test]
     fn more_names_at_once_than_are_kept_apart() {
-        let changes = Changes::default();
+        let changes = Changes::keeping(FEW);
         let stamp = changes.stamp();
-        let names: Vec<_> = (0..=MOST_NAMES).map(|n| entry(&format!("uid={n},dc=org"))).collect();
+        let names: Vec<_> = (0..=FEW).map(|n| entry(&format!("uid={n},dc=org"))).collect();
         changes.changed(&names);
         assert_eq!(changes.standing(stamp.last(), || vec![names[7].clone()], false), Standing::Forgotten);
         changes.changed(&[]);
         changes.changed(&names);
         assert_eq!(changes.standing(stamp.last(), Vec::new, false), Standing::Forgotten);
+    }
+
+    /// Changes of one name each, so many that the first of them is not known by its name any more.
+    fn push_out(changes: &Changes) {
+        (0..=FEW).for_each(|n| changes.changed(&[entry(&format!("uid=other{n},dc=org"))]));
+    }
+
+    #[test]
+    fn a_name_that_goes_while_it_is_looked_for() {
+        let changes = Changes::keeping(FEW);
+        let stamp = changes.stamp();
+        let touched = entry("uid=a,dc=org");
+        changes.changed(std::slice::from_ref(&touched));
+        let names = || {
+            push_out(&changes);
+            vec![touched]
+        };
+        assert_eq!(changes.standing(stamp.last(), names, false), Standing::Forgotten);
+    }
+
+    #[test]
+    fn what_was_told_before_somebody_asked_is_never_missed() {
+        let changes = Changes::keeping(FEW);
+        let names: Vec<_> = (0..2 * FEW).map(|n| entry(&format!("uid={n},dc=org"))).collect();
+        let name_of = |number: u64| &names[usize::try_from(number).unwrap() % names.len()];
+        let is_over = AtomicBool::new(false);
+        let read = || {
+            let mut random = fastrand::Rng::with_seed(7);
+            while !is_over.load(SeqCst) {
+                // Among the last, of which some are about to go and some have just gone.
+                let number = changes.stamp().last().saturating_sub(random.u64(..FEW as u64));
+                if number > 0 {
+                    let names = || vec![name_of(number).clone()];
+                    assert_eq!(changes.standing(number - 1, names, false), Standing::Forgotten, "{number}");
+                }
+            }
+        };
+        std::thread::scope(|scope| {
+            let readers: Vec<_> = (0..3).map(|_| scope.spawn(read)).collect();
+            for number in 1..=CHANGES {
+                changes.changed(std::slice::from_ref(name_of(number)));
+            }
+            is_over.store(true, SeqCst);
+            readers.into_iter().for_each(|reader| reader.join().unwrap());
+        });
+        assert_eq!(changes.stamp().last(), CHANGES);
+        assert!(changes.touched.len() <= FEW);
     }
 }
