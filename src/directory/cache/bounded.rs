@@ -4,7 +4,7 @@
 //! as the least recently used, and costs who asks no more than a flag.
 
 use std::borrow::Borrow;
-use std::collections::VecDeque;
+use std::collections::{HashSet, VecDeque};
 use std::hash::{BuildHasher, Hash, Hasher, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -20,9 +20,18 @@ const LOOKS: usize = 2;
 pub(super) struct Bounded<K, V> {
     kept: papaya::HashMap<u64, Kept<K, V>, AsItIs>,
     capacity: usize,
-    /// The hashes of all keys, and of some that went, from the hand on. Held by whoever writes; nobody who reads waits.
-    ring: Mutex<VecDeque<u64>>,
+    /// Held by whoever writes; nobody who reads waits.
+    ring: Mutex<Ring>,
     hasher: RandomState,
+}
+
+/// In which order the hand comes by.
+#[derive(Default)]
+struct Ring {
+    /// The hash of each key, once, from the hand on. Also of those in `removed`.
+    places: VecDeque<u64>,
+    /// Those whose value was removed: the place goes when the hand comes by, unless there is a value again.
+    removed: HashSet<u64, AsItIs>,
 }
 
 struct Kept<K, V> {
@@ -77,13 +86,13 @@ impl<K: Hash + Eq, V: Used> Bounded<K, V> {
         let mut ring = self.ring();
         let all = self.kept.pin();
         if all.insert(hash, Kept { key, value }).is_none() {
-            ring.push_back(hash);
+            ring.add(hash);
         }
         for _ in 0..LOOKS {
             self.pass(&mut ring, |kept| !useless(&kept.value));
         }
         let mut spared = 0;
-        while ring.len() > self.capacity {
+        while ring.values() > self.capacity {
             self.pass(&mut ring, |kept| {
                 let stays = kept.value.was_used().swap(false, Relaxed)
                     && spared < MOST_SPARED
@@ -95,12 +104,12 @@ impl<K: Hash + Eq, V: Used> Bounded<K, V> {
     }
 
     /// Moves the hand on by one, which `stays` or goes.
-    fn pass(&self, ring: &mut VecDeque<u64>, stays: impl FnOnce(&Kept<K, V>) -> bool) {
+    fn pass(&self, ring: &mut Ring, stays: impl FnOnce(&Kept<K, V>) -> bool) {
         let all = self.kept.pin();
-        let Some(hash) = ring.pop_front() else { return };
+        let Some(hash) = ring.next() else { return };
         let Some(kept) = all.get(&hash) else { return };
         if stays(kept) {
-            ring.push_back(hash);
+            ring.add(hash);
         } else {
             all.remove(&hash);
         }
@@ -108,15 +117,17 @@ impl<K: Hash + Eq, V: Used> Bounded<K, V> {
 
     /// Forgets one value.
     pub(super) fn remove(&self, key: &K) {
-        let _ring = self.ring();
-        // Its hash goes when the hand passes.
-        let _ = self.kept.pin().remove_if(&self.hasher.hash_one(key), |_, kept| kept.key == *key);
+        let hash = self.hasher.hash_one(key);
+        let mut ring = self.ring();
+        if let Ok(Some(_)) = self.kept.pin().remove_if(&hash, |_, kept| kept.key == *key) {
+            ring.removed.insert(hash);
+        }
     }
 
     /// Forgets all.
     pub(super) fn clear(&self) {
         let mut ring = self.ring();
-        *ring = VecDeque::new();
+        *ring = Ring::default();
         self.kept.pin().clear();
     }
 
@@ -126,9 +137,30 @@ impl<K: Hash + Eq, V: Used> Bounded<K, V> {
         self.kept.len()
     }
 
-    fn ring(&self) -> MutexGuard<'_, VecDeque<u64>> {
+    fn ring(&self) -> MutexGuard<'_, Ring> {
         // A panic under the lock loses at most a place in the ring: a value that stays until all are forgotten.
         self.ring.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Ring {
+    /// Takes in one that has no value yet.
+    fn add(&mut self, hash: u64) {
+        if !self.removed.remove(&hash) {
+            self.places.push_back(hash);
+        }
+    }
+
+    /// The one that the hand comes by, which has no place any more.
+    fn next(&mut self) -> Option<u64> {
+        let hash = self.places.pop_front()?;
+        self.removed.remove(&hash);
+        Some(hash)
+    }
+
+    /// How many have a value.
+    fn values(&self) -> usize {
+        self.places.len().saturating_sub(self.removed.len())
     }
 }
 
@@ -182,6 +214,10 @@ mod tests {
         bounded.insert(n.to_string(), flagged(n), |_| false);
     }
 
+    fn places(bounded: &Bounded<String, Flagged>) -> usize {
+        bounded.ring().places.len()
+    }
+
     #[test]
     fn what_is_used_stays() {
         let bounded = Bounded::new(4);
@@ -217,20 +253,54 @@ mod tests {
 
     #[test]
     fn replaced_removed_and_forgotten() {
-        let bounded = Bounded::new(10);
+        let bounded = Bounded::new(1000);
         for round in 0..1000 {
             bounded.insert("a".to_owned(), flagged(round), |_| false);
             assert_eq!(bounded.read("a", |_, value| value.0), Some(round));
             bounded.insert("b".to_owned(), flagged(round), |_| false);
             bounded.remove(&"b".to_owned());
             assert_eq!((bounded.read("b", |_, value| value.0), bounded.len()), (None, 1));
-            assert!(bounded.ring().len() <= 10);
+            assert_eq!(bounded.ring().values(), 1);
+            assert!(bounded.ring().places.len() <= 2);
         }
         bounded.clear();
-        assert_eq!((bounded.read("a", |_, _| ()), bounded.len(), bounded.ring().len()), (None, 0, 0));
+        assert_eq!((bounded.read("a", |_, _| ()), bounded.len(), places(&bounded)), (None, 0, 0));
         let none = Bounded::new(0);
         insert(&none, 1);
         assert_eq!(none.len(), 0);
+    }
+
+    /// Between two rounds of the hand, keys come and go in any order.
+    #[test]
+    fn each_value_has_one_place() {
+        let bounded = Bounded::new(100);
+        let mut random = fastrand::Rng::with_seed(1);
+        let mut there = HashSet::new();
+        for _ in 0..100 {
+            for _ in 0..random.usize(..1000) {
+                let n = random.usize(..99);
+                bounded.remove(&n.to_string());
+                there.remove(&n);
+                if random.bool() {
+                    insert(&bounded, n);
+                    there.insert(n);
+                }
+                // There is room for all of them.
+                assert_eq!((bounded.len(), bounded.ring().values()), (there.len(), there.len()));
+            }
+            let places = places(&bounded);
+            assert!(places <= 200, "{places}");
+            // Nothing new: the hand comes by all.
+            (0..places).for_each(|_| insert(&bounded, 0));
+            there.insert(0);
+            let ring = bounded.ring();
+            let once: HashSet<_> = ring.places.iter().copied().collect();
+            assert_eq!(
+                (once.len(), ring.places.len(), ring.removed.len()),
+                (bounded.len(), bounded.len(), 0)
+            );
+            assert!(once.iter().all(|hash| bounded.kept.pin().contains_key(hash)));
+        }
     }
 
     #[test]
@@ -267,6 +337,6 @@ mod tests {
             }
         });
         (0..1000).for_each(|n| insert(&bounded, n));
-        assert_eq!((bounded.len(), bounded.ring().len()), (100, 100));
+        assert_eq!((bounded.len(), places(&bounded)), (100, 100));
     }
 }
