@@ -1,6 +1,6 @@
 //! A map that is read without a lock, and that holds a bounded number of values.
 //!
-//! Beyond its capacity, those go that nobody has asked for since the hand passed them last: CLOCK, which is nearly as good
+//! When there is no room, those go that nobody has asked for since they were last spared: CLOCK, which is nearly as good
 //! as the least recently used, and costs who asks no more than a flag.
 
 use std::borrow::Borrow;
@@ -12,7 +12,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 /// The most values that one insertion finds in use before it takes one all the same.
 const MOST_SPARED: usize = 32;
 
-/// How many values an insertion looks at that may have become useless: more than it adds, so that all are looked at.
+/// How many values an insertion looks at, as long as there is room, that may have become useless: more than it adds, so
+/// that all are looked at. That spares nobody, and what was used counts as used. Without room it would only lead the hand
+/// past what is not used.
 const LOOKS: usize = 2;
 
 /// A map from keys to values. Two keys with the same hash, of which there are none among any number that fits into memory,
@@ -41,7 +43,7 @@ struct Kept<K, V> {
 
 /// What has room for a flag.
 pub(super) trait Used {
-    /// Whether somebody has read it since the hand passed; at first, nobody has.
+    /// Whether somebody has read it since it was spared; at first, nobody has.
     fn was_used(&self) -> &AtomicBool;
 }
 
@@ -64,36 +66,61 @@ impl<K: Hash + Eq, V: Used> Bounded<K, V> {
         }
     }
 
-    /// What `read` makes of the value, if there is one.
+    /// What `read` makes of the value, if there is one, for somebody who uses it.
     pub(super) fn read<Q, R>(&self, key: &Q, read: impl FnOnce(&K, &V) -> R) -> Option<R>
+    where
+        K: Borrow<Q>,
+        Q: Hash + Eq + ?Sized,
+    {
+        self.peek(key, |key, value| {
+            // Mostly it is set, and then nothing needs to be written.
+            let was_used = value.was_used();
+            if !was_used.load(Relaxed) {
+                was_used.store(true, Relaxed);
+            }
+            read(key, value)
+        })
+    }
+
+    /// The same for somebody who only looks, which keeps nothing here.
+    pub(super) fn peek<Q, R>(&self, key: &Q, read: impl FnOnce(&K, &V) -> R) -> Option<R>
     where
         K: Borrow<Q>,
         Q: Hash + Eq + ?Sized,
     {
         let all = self.kept.pin();
         let kept = all.get(&self.hasher.hash_one(key)).filter(|kept| kept.key.borrow() == key)?;
-        // Mostly it is set, and then nothing needs to be written.
-        let was_used = kept.value.was_used();
-        if !was_used.load(Relaxed) {
-            was_used.store(true, Relaxed);
-        }
         Some(read(&kept.key, &kept.value))
     }
 
-    /// Takes the value in. Some of those that are `useless` go, and if it is one too many, one that is not used.
+    /// Takes the value in, which is as much used as the one in whose place it comes. Some of those that are `useless` go,
+    /// and if there is no room, one that is not used.
     pub(super) fn insert(&self, key: K, value: V, useless: impl Fn(&V) -> bool) {
+        if self.capacity == 0 {
+            return;
+        }
         let hash = self.hasher.hash_one(&key);
         let mut ring = self.ring();
-        let all = self.kept.pin();
-        if all.insert(hash, Kept { key, value }).is_none() {
-            ring.add(hash);
-        }
-        for _ in 0..LOOKS {
+        let looks = if ring.values() < self.capacity { LOOKS } else { 0 };
+        for _ in 0..looks {
             self.pass(&mut ring, |kept| !useless(&kept.value));
         }
+        let all = self.kept.pin();
+        if let Some(old) = all.get(&hash) {
+            value.was_used().store(old.value.was_used().load(Relaxed), Relaxed);
+        } else {
+            // First, so that the new one, which nobody has used, does not go.
+            self.make_room(&mut ring, useless);
+            ring.add(hash);
+        }
+        all.insert(hash, Kept { key, value });
+    }
+
+    /// For one more.
+    fn make_room(&self, ring: &mut Ring, useless: impl Fn(&V) -> bool) {
         let mut spared = 0;
-        while ring.values() > self.capacity {
-            self.pass(&mut ring, |kept| {
+        while ring.values() >= self.capacity {
+            self.pass(ring, |kept| {
                 let stays = kept.value.was_used().swap(false, Relaxed)
                     && spared < MOST_SPARED
                     && !useless(&kept.value);
@@ -232,14 +259,35 @@ mod tests {
     }
 
     #[test]
-    fn one_goes_even_if_all_are_used() {
-        let bounded = Bounded::new(100);
-        for n in 0..1000 {
-            insert(&bounded, n);
-            (0..=n).for_each(|n| {
-                bounded.read(&n.to_string(), |_, _| ());
-            });
-            assert_eq!(bounded.len(), 100.min(n + 1));
+    fn one_goes_even_if_all_are_used_and_not_the_new_one() {
+        for capacity in [1, 2, 32, 33, 34, 100] {
+            let bounded = Bounded::new(capacity as u64);
+            for n in 0..500 {
+                insert(&bounded, n);
+                assert_eq!(bounded.peek(&n.to_string(), |_, value| value.0), Some(n), "among {capacity}");
+                (0..=n).for_each(|n| {
+                    bounded.read(&n.to_string(), |_, _| ());
+                });
+                assert_eq!(bounded.len(), capacity.min(n + 1));
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_used_stays_so_when_it_is_replaced() {
+        for (is_used, stay) in [(true, vec![0, 1, 2, 8]), (false, vec![1, 2, 3, 8])] {
+            let bounded = Bounded::new(4);
+            (0..4).for_each(|n| insert(&bounded, n));
+            for n in 0..3 {
+                // Whoever looks does not use it.
+                bounded.peek(&n.to_string(), |_, _| ());
+                if is_used || n > 0 {
+                    bounded.read(&n.to_string(), |_, _| ());
+                }
+            }
+            (0..4).for_each(|n| insert(&bounded, n));
+            insert(&bounded, 8);
+            assert_eq!(kept(&bounded, 9), stay);
         }
     }
 
@@ -331,7 +379,7 @@ mod tests {
                                 assert!(read.is_none_or(|read| read == (n.to_string(), n)));
                             }
                         }
-                        assert!(bounded.len() <= 104, "{}", bounded.len());
+                        assert!(bounded.len() <= 100, "{}", bounded.len());
                     }
                 });
             }

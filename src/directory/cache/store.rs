@@ -144,7 +144,7 @@ impl<K: Asked, V: Answer> Store<K, V> {
     /// caches may fill one store.
     pub(super) fn put(&self, key: K, value: V, stamp: Stamp) {
         let at = self.millis_at(stamp.at);
-        let is_younger = |answers: &Bounded<K, Held<V>>| answers.read(key.borrow(), |_, held| held.at > at);
+        let is_younger = |answers: &Bounded<K, Held<V>>| answers.peek(key.borrow(), |_, held| held.at > at);
         if [&self.found, &self.absent].into_iter().filter_map(is_younger).any(|younger| younger) {
             return;
         }
@@ -179,7 +179,7 @@ impl<K: Asked, V: Answer> Store<K, V> {
         let twin = |_: &K, held: &Held<V>| {
             held.value.entries().iter().find(|known| known.is_written_as(entry)).cloned()
         };
-        self.found.read(asked, twin).flatten()
+        self.found.peek(asked, twin).flatten()
     }
 
     /// How many answers are remembered, and how many absences.
