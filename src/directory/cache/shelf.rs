@@ -61,7 +61,9 @@ impl<K: Asked, V: Answer> Shelf<K, V> {
     where
         R: Future<Output = Result<V, Failure>> + Send + 'static,
     {
-        if let Ok(permit) = Arc::clone(&self.common.refreshes).try_acquire_owned() {
+        // A claim only with a permit: else nobody would load it for a second.
+        let Ok(permit) = Arc::clone(&self.common.refreshes).try_acquire_owned() else { return };
+        if self.store.claim_refresh(asked, Instant::now()) {
             self.loads.ahead(K::of(asked), permit, load);
         }
     }

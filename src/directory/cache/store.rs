@@ -56,7 +56,7 @@ struct Held<V> {
 pub(super) struct Fresh<V> {
     /// The answer.
     pub(super) value: V,
-    /// Whether it is time to load it again ahead of its expiry: said to one of those who ask at the same time.
+    /// Whether it is time to load it again ahead of its expiry: see [`Store::claim_refresh`].
     pub(super) is_due: bool,
 }
 
@@ -89,17 +89,24 @@ impl<K: Asked, V: Answer> Store<K, V> {
         }
     }
 
-    /// The answer, if it is as good as the directory's, for somebody who will use it: one of those who do is told to have
-    /// it loaded again in time.
+    /// The answer, if it is as good as the directory's, for somebody who will use it.
     pub(super) fn fresh(&self, asked: &K::Asking, now: Instant) -> Option<Fresh<V>> {
         let now = self.millis_at(now);
         let fresh = |answers: &Bounded<K, Held<V>>| {
             answers.read(asked, |key, held| {
                 let is_fresh = held.age(now) < millis(self.life(&held.value)) && self.is_current(key, held);
-                is_fresh.then(|| Fresh { value: held.value.clone(), is_due: held.claim_refresh(now) })
+                is_fresh.then(|| Fresh { value: held.value.clone(), is_due: held.is_due(now) })
             })
         };
         fresh(&self.found).flatten().or_else(|| fresh(&self.absent).flatten())
+    }
+
+    /// Whether it is for whoever asks this to have an answer that is due loaded again: it is for one of those who ask at
+    /// the same time.
+    pub(super) fn claim_refresh(&self, asked: &K::Asking, now: Instant) -> bool {
+        let now = self.millis_at(now);
+        let claim = |answers: &Bounded<K, Held<V>>| answers.peek(asked, |_, held| held.claim_refresh(now));
+        claim(&self.found).or_else(|| claim(&self.absent)).unwrap_or(false)
     }
 
     /// How long after its load an answer is fresh.
@@ -203,6 +210,10 @@ impl<K: Asked, V: Answer> Store<K, V> {
 }
 
 impl<V> Held<V> {
+    fn is_due(&self, now: u64) -> bool {
+        self.age(now) >= u64::from(self.refresh.load(Relaxed))
+    }
+
     fn claim_refresh(&self, now: u64) -> bool {
         let age = u32::try_from(self.age(now)).unwrap_or(u32::MAX);
         let due = self.refresh.load(Relaxed);
