@@ -2,9 +2,9 @@
 
 use std::borrow::Borrow;
 use std::hash::{BuildHasher, Hash, RandomState};
-use std::sync::Arc;
 use std::sync::atomic::Ordering::{Relaxed, SeqCst};
 use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -67,6 +67,8 @@ pub(super) struct Fresh<V> {
 pub(super) struct Store<K, V> {
     found: Bounded<K, Held<V>>,
     absent: Bounded<K, Held<V>>,
+    /// Held while an answer comes in or goes: two caches may fill one store.
+    filling: Mutex<()>,
     changes: Arc<Changes>,
     forms: Arc<Forms>,
     settings: CacheSettings,
@@ -81,6 +83,7 @@ impl<K: Asked, V: Answer> Store<K, V> {
         Self {
             found: Bounded::new(settings.capacity),
             absent: Bounded::new(settings.capacity.div_ceil(10)),
+            filling: Mutex::default(),
             changes,
             forms,
             settings,
@@ -147,12 +150,10 @@ impl<K: Asked, V: Answer> Store<K, V> {
         stale.flatten()
     }
 
-    /// Remembers what a load has brought that began at `stamp`, in place of what was there, unless that is younger: two
-    /// caches may fill one store.
+    /// Remembers what a load has brought that began at `stamp`, in place of what was there, unless that is younger.
     pub(super) fn put(&self, key: K, value: V, stamp: Stamp) {
-        let at = self.millis_at(stamp.at);
-        let is_younger = |answers: &Bounded<K, Held<V>>| answers.peek(key.borrow(), |_, held| held.at > at);
-        if [&self.found, &self.absent].into_iter().filter_map(is_younger).any(|younger| younger) {
+        let _filling = self.filling();
+        if self.has_younger(key.borrow(), stamp) {
             return;
         }
         let CacheSettings { ttl, negative_ttl, stale, .. } = self.settings;
@@ -169,8 +170,22 @@ impl<K: Asked, V: Answer> Store<K, V> {
         }
     }
 
+    fn has_younger(&self, asked: &K::Asking, stamp: Stamp) -> bool {
+        // A millisecond is long, and a change within it makes the difference.
+        let than = (self.millis_at(stamp.at), stamp.last());
+        let is_younger = |held: &Held<V>| (held.at, held.checked.load(SeqCst)) > than;
+        let has_younger = |answers: &Bounded<K, Held<V>>| answers.peek(asked, |_, held| is_younger(held));
+        [&self.found, &self.absent].into_iter().filter_map(has_younger).any(|is_younger| is_younger)
+    }
+
+    fn filling(&self) -> MutexGuard<'_, ()> {
+        // A panic under the lock leaves at most an answer beside an absence, each as old as it says.
+        self.filling.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Forgets one answer.
     pub(super) fn remove(&self, key: &K) {
+        let _filling = self.filling();
         self.found.remove(key);
         self.absent.remove(key);
     }

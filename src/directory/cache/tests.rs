@@ -805,6 +805,70 @@ async fn a_cache_goes_on_over_another_lookup() {
     assert_eq!(person(&old, "anna").await, "version 1");
 }
 
+/// The old cache goes on for the messages that it has, and begins loads after the new one has taken the old ones' keys.
+#[tokio::test(start_paused = true)]
+async fn of_two_caches_on_one_store_the_younger_load_stays() {
+    use Mood::{Knows, KnowsNobody};
+    // Within one millisecond, it is a change in between that tells which is younger.
+    for (apart, ends) in [(0, [0, 1]), (0, [1, 0]), (1, [0, 1]), (1, [1, 0])] {
+        for (older, younger) in [(Knows, Knows), (Knows, KnowsNobody), (KnowsNobody, Knows)] {
+            let world = World::new();
+            let old = world.cache(settings());
+            let new = Cache::over(world.lookup(), &old);
+            world.hold();
+            old.expect("anna");
+            tokio::task::yield_now().await;
+            assert_eq!(world.loads(), 1);
+            world.change();
+            advance(Duration::from_millis(apart)).await;
+            new.changes().groups_unsure();
+            new.expect("anna");
+            tokio::task::yield_now().await;
+            assert_eq!(world.loads(), 2);
+            for load in ends {
+                world.is([&older, &younger][load].clone());
+                world.let_pass(load);
+                settle().await;
+            }
+            let said = if matches!(younger, Knows) { "version 2" } else { "nobody" };
+            for cache in [&old, &new] {
+                assert_eq!(
+                    person_at_once(cache, "anna").as_deref(),
+                    Some(said),
+                    "{apart} ms apart, {ends:?}"
+                );
+            }
+            let (found, absent) = new.0.people.store.sizes();
+            assert_eq!(found + absent, 1);
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_has_outlived_its_life_goes_as_others_come() {
+    // Somebody serves as long as the directory may be away, an absence only as long as it is fresh.
+    for (mood, stale, life) in
+        [(Mood::Knows, 3600, 3600), (Mood::Knows, 0, 300), (Mood::KnowsNobody, 3600, 30)]
+    {
+        let world = World::new();
+        let cache = world.cache(CacheSettings { stale: secs(stale), capacity: 10_000, ..settings() });
+        world.is(mood);
+        let ask_for = async |name: &str, count: usize| {
+            for number in 0..count {
+                person(&cache, &format!("{name}{number}")).await;
+            }
+            let (found, absent) = cache.0.people.store.sizes();
+            found + absent
+        };
+        assert_eq!(ask_for("first", 100).await, 100);
+        advance(secs(life)).await;
+        assert_eq!(ask_for("second", 100).await, 200, "nothing is older than {life} s");
+        advance(Duration::from_millis(1)).await;
+        // Each that comes looks at two.
+        assert_eq!(ask_for("third", 200).await, 300, "all are older than {life} s");
+    }
+}
+
 /// A thousand invalidations, each while loads are under way that began before the change.
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn nobody_ever_sees_what_is_older_than_the_epoch() {
