@@ -19,6 +19,7 @@ pub mod descriptor;
 pub mod entry;
 pub mod filter;
 pub mod grants;
+mod hashes;
 pub mod ldap;
 pub mod ldif;
 pub mod login;

@@ -80,7 +80,12 @@ struct Common {
 }
 
 impl<L: Lookup + 'static> Cache<L> {
-    /// Remembers what `lookup` answers from now on, under these forms, until `changes` say otherwise.
+    /// Remembers what `lookup` answers from now on, under these forms, until `changes` say otherwise. Its loads run on the
+    /// tokio runtime that calls this, also for who asks on another.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a runtime.
     pub fn new(lookup: L, settings: CacheSettings, forms: Forms, changes: Arc<Changes>) -> Self {
         let forms = Arc::new(forms);
         let people = Store::new(settings, Arc::clone(&forms), Arc::clone(&changes));

@@ -12,6 +12,7 @@ use std::sync::{Mutex, PoisonError};
 use tokio::time::Instant;
 
 use crate::address::Address;
+use crate::directory::hashes::AsItIs;
 use crate::directory::login::Login;
 use crate::dn::Dn;
 
@@ -44,7 +45,7 @@ pub struct Changes {
     expired: AtomicU64,
     forgotten: AtomicU64,
     /// The last that touched a name, by the hash of the name.
-    touched: papaya::HashMap<u64, u64>,
+    touched: papaya::HashMap<u64, u64, AsItIs>,
     /// Of the changes of entries up to this one, the names are not known any more.
     unnamed: AtomicU64,
     hasher: RandomState,

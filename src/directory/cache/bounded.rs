@@ -5,9 +5,11 @@
 
 use std::borrow::Borrow;
 use std::collections::{HashSet, VecDeque};
-use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::hash::{BuildHasher, Hash, RandomState};
 use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use crate::directory::hashes::AsItIs;
 
 /// The most values that one insertion finds in use before it takes one all the same.
 const MOST_SPARED: usize = 32;
@@ -46,14 +48,6 @@ pub(super) trait Used {
     /// Whether somebody has read it since it was spared; at first, nobody has.
     fn was_used(&self) -> &AtomicBool;
 }
-
-/// Leaves a hash as it is.
-#[derive(Clone, Copy, Default)]
-struct AsItIs;
-
-/// The number that it was given.
-#[derive(Default)]
-struct Given(u64);
 
 impl<K: Hash + Eq, V: Used> Bounded<K, V> {
     /// Nothing yet, and never more than `capacity`.
@@ -188,28 +182,6 @@ impl Ring {
     /// How many have a value.
     fn values(&self) -> usize {
         self.places.len().saturating_sub(self.removed.len())
-    }
-}
-
-impl BuildHasher for AsItIs {
-    type Hasher = Given;
-
-    fn build_hasher(&self) -> Given {
-        Given::default()
-    }
-}
-
-impl Hasher for Given {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.0 = self.0.rotate_left(8) ^ u64::from(*byte));
-    }
-
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
     }
 }
 
