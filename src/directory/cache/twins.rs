@@ -30,7 +30,7 @@ impl Twins {
         let Person { entry, groups } = person;
         Person {
             entry: self.entry(entry),
-            groups: groups.iter().map(|group| self.groups.one(group)).collect(),
+            groups: groups.iter().map(|group| self.groups.one(group, Role::Membership)).collect(),
         }
     }
 
@@ -41,13 +41,21 @@ impl Twins {
 
     fn entry(&self, entry: Arc<Entry>) -> Arc<Entry> {
         if entry.is_group {
-            return self.groups.one(&entry);
+            return self.groups.one(&entry, Role::Holder);
         }
         let by_login = entry.logins().filter_map(|login| self.people.twin(&*folded(login), &entry));
         let by_address = entry.addresses().filter_map(|address| self.holders.twin(address, &entry));
         let twin = by_login.chain(by_address).next();
         twin.unwrap_or(entry)
     }
+}
+
+/// What a group is in an answer. Other attributes are asked for of one than of the other: they are no twins, and would
+/// only push each other out.
+#[derive(Clone, Copy, Hash)]
+enum Role {
+    Holder,
+    Membership,
 }
 
 /// The groups that are in some answer.
@@ -59,7 +67,7 @@ pub(super) struct Groups {
 
 #[derive(Default)]
 struct Known {
-    /// By the hash of the name, the last that came.
+    /// By the hash of role and name, the last that came.
     groups: HashMap<u64, Weak<Entry>>,
     /// How many there may be before those are looked for that went.
     enough: usize,
@@ -67,8 +75,8 @@ struct Known {
 
 impl Groups {
     /// The group, as it is in memory already.
-    fn one(&self, group: &Arc<Entry>) -> Arc<Entry> {
-        let name = self.hasher.hash_one(&group.dn);
+    fn one(&self, group: &Arc<Entry>, role: Role) -> Arc<Entry> {
+        let name = self.hasher.hash_one((role, &group.dn));
         // What is in the map is whole at any time.
         let mut known = self.known.lock().unwrap_or_else(PoisonError::into_inner);
         let there = known.groups.get(&name).and_then(Weak::upgrade);
@@ -95,34 +103,51 @@ mod tests {
         Arc::new(Entry { dn, is_group: true, ..Entry::clone(&world::entry(1)) })
     }
 
+    fn one(groups: &Groups, group: &Arc<Entry>) -> Arc<Entry> {
+        groups.one(group, Role::Membership)
+    }
+
     #[test]
     fn one_group_for_all_while_somebody_has_it() {
         let groups = Groups::default();
-        let first = groups.one(&group("cn=a,dc=org"));
+        let first = one(&groups, &group("cn=a,dc=org"));
         for (other, same) in
             [(group("cn=a,dc=org"), true), (group("CN=a,dc=org"), false), (group("cn=b,dc=org"), false)]
         {
-            assert_eq!(Arc::ptr_eq(&first, &groups.one(&other)), same, "{other:?}");
+            assert_eq!(Arc::ptr_eq(&first, &one(&groups, &other)), same, "{other:?}");
         }
         // The last that came is the one.
         let changed = Arc::new(Entry { enabled: Some(true), ..Entry::clone(&first) });
-        assert!(Arc::ptr_eq(&changed, &groups.one(&changed)));
-        assert!(Arc::ptr_eq(&changed, &groups.one(&Arc::new(Entry::clone(&changed)))));
+        assert!(Arc::ptr_eq(&changed, &one(&groups, &changed)));
+        assert!(Arc::ptr_eq(&changed, &one(&groups, &Arc::new(Entry::clone(&changed)))));
         let gone = Arc::downgrade(&changed);
         drop(changed);
         assert!(gone.upgrade().is_none());
     }
 
     #[test]
+    fn a_holder_and_a_membership_do_not_push_each_other_out() {
+        let groups = Groups::default();
+        let membership = one(&groups, &group("cn=a,dc=org"));
+        let holder = Arc::new(Entry { enabled: Some(true), ..Entry::clone(&membership) });
+        for _ in 0..2 {
+            let again = Arc::new(Entry::clone(&holder));
+            assert!(Arc::ptr_eq(&holder, &groups.one(&holder, Role::Holder)));
+            assert!(Arc::ptr_eq(&holder, &groups.one(&again, Role::Holder)));
+            assert!(Arc::ptr_eq(&membership, &one(&groups, &Arc::new(Entry::clone(&membership)))));
+        }
+    }
+
+    #[test]
     fn groups_that_nobody_has_are_forgotten() {
         let groups = Groups::default();
-        let kept: Vec<_> = (0..FEW).map(|n| groups.one(&group(&format!("cn={n},dc=org")))).collect();
+        let kept: Vec<_> = (0..FEW).map(|n| one(&groups, &group(&format!("cn={n},dc=org")))).collect();
         for n in 0..20 * FEW {
-            groups.one(&group(&format!("cn=passing{n},dc=org")));
+            one(&groups, &group(&format!("cn=passing{n},dc=org")));
         }
         assert!((FEW..=3 * FEW).contains(&groups.known.lock().unwrap().groups.len()));
-        for one in kept {
-            assert!(Arc::ptr_eq(&one, &groups.one(&Arc::new(Entry::clone(&one)))));
+        for known in kept {
+            assert!(Arc::ptr_eq(&known, &one(&groups, &Arc::new(Entry::clone(&known)))));
         }
     }
 }
