@@ -13,7 +13,7 @@ MB = 1024  # in kB, as /proc counts
 MESSAGE = 20 * MB * 1024  # octets
 MESSAGE_LIMIT = 4 * MB
 CONNECTIONS = 500
-CONNECTIONS_LIMIT = 64 * MB
+CONNECTIONS_LIMIT = 24 * MB
 
 # The milter protocol, version 6 (libmilter's mfdef.h): what Postfix 3.7 offers, but for the permission to leave header
 # fields (0x80) and the header's end (0x40000) unanswered: an answer says that they have been read.
