@@ -351,7 +351,8 @@ mod tests {
                                 assert!(read.is_none_or(|read| read == (n.to_string(), n)));
                             }
                         }
-                        assert!(bounded.len() <= 100, "{}", bounded.len());
+                        // The map counts in parts, which are added up while each thread may be between two of them.
+                        assert!(bounded.len() <= 104, "{}", bounded.len());
                     }
                 });
             }
