@@ -113,18 +113,6 @@ impl Socket {
             Self::Unix(_, path) => format!("unix:{}", path.display()),
         }
     }
-
-    /// The listener once more, for another thread: whichever accepts first has the connection.
-    ///
-    /// # Errors
-    ///
-    /// The system has no descriptor left.
-    pub fn share(&self) -> io::Result<Listener> {
-        Ok(match self {
-            Self::Inet(listener) => Listener::Inet(listener.try_clone()?),
-            Self::Unix(listener, _) => Listener::Unix(listener.try_clone()?),
-        })
-    }
 }
 
 impl Drop for Socket {
@@ -201,24 +189,15 @@ fn remove_stale(path: &Path) -> Result<(), ListenError> {
     }
 }
 
-/// A listener that several threads have.
-#[derive(Debug)]
-pub enum Listener {
-    /// TCP
-    Inet(BoundTcp),
-    /// A Unix socket
-    Unix(BoundUnix),
-}
-
-/// A [`Listener`] within a runtime.
-enum Accepting {
+/// The listener of a [`Socket`] within a runtime.
+enum Listener {
     Inet(TcpListener),
     Unix(UnixListener),
 }
 
 /// Accepts connections for indymilter until the program ends; then it closes its listener and accepts no more.
 pub struct Acceptor {
-    listener: Option<Accepting>,
+    listener: Option<Listener>,
     ending: Pin<Box<dyn Future<Output = ()> + Send>>,
     retry: Option<Pin<Box<Sleep>>>,
     /// Whether a connection has just been accepted.
@@ -226,15 +205,16 @@ pub struct Acceptor {
 }
 
 impl Acceptor {
-    /// Accepts from `listener` until `transactions` are to end. Must be called within a tokio runtime.
+    /// Accepts from `socket` until `transactions` are to end; of several that do, whichever is first has the connection.
+    /// Must be called within a tokio runtime.
     ///
     /// # Errors
     ///
-    /// The system cannot wait for one more descriptor.
-    pub fn new(listener: Listener, transactions: Transactions) -> io::Result<Self> {
-        let listener = Some(match listener {
-            Listener::Inet(listener) => Accepting::Inet(TcpListener::from_std(listener)?),
-            Listener::Unix(listener) => Accepting::Unix(UnixListener::from_std(listener)?),
+    /// The system has no descriptor left, or cannot wait for one more.
+    pub fn new(socket: &Socket, transactions: Transactions) -> io::Result<Self> {
+        let listener = Some(match socket {
+            Socket::Inet(listener) => Listener::Inet(TcpListener::from_std(listener.try_clone()?)?),
+            Socket::Unix(listener, _) => Listener::Unix(UnixListener::from_std(listener.try_clone()?)?),
         });
         let ending = Box::pin(async move { transactions.ending().await });
         Ok(Self { listener, ending, retry: None, has_accepted: false })
@@ -242,12 +222,12 @@ impl Acceptor {
 
     fn poll_stream(&self, context: &mut Context<'_>) -> Poll<io::Result<Stream>> {
         match &self.listener {
-            Some(Accepting::Inet(listener)) => {
+            Some(Listener::Inet(listener)) => {
                 let (stream, _) = ready!(listener.poll_accept(context))?;
                 // Nagle's algorithm would hold back the second of two small writes for 40 ms.
                 Poll::Ready(stream.set_nodelay(true).map(|()| Stream::Tcp(stream)))
             }
-            Some(Accepting::Unix(listener)) => {
+            Some(Listener::Unix(listener)) => {
                 Poll::Ready(Ok(Stream::Unix(ready!(listener.poll_accept(context))?.0)))
             }
             None => Poll::Pending,

@@ -53,7 +53,7 @@ impl Workers {
                 .build()?;
             let acceptor = {
                 let _within = runtime.enter();
-                Acceptor::new(socket.share()?, transactions.clone())?
+                Acceptor::new(socket, transactions.clone())?
             };
             let limits = Config { max_connections, ..Config::default() };
             let (callbacks, mut ends) = (callbacks(), ends.clone());
