@@ -96,9 +96,12 @@ fn negotiate<L: Lookup + 'static>(
     context.requested_actions = actions;
     // Asked for by name, they come whatever `milter_mail_macros` says. {mail_addr} is always defined, so the macros
     // of MAIL are never empty: an empty packet would leave the login of the message before in place.
-    // The name of the server is for reports.
-    let macros =
-        if site.bounces.is_some() { c"{auth_authen} {mail_addr} j" } else { c"{auth_authen} {mail_addr}" };
+    // The name of the server is for reports, the client's address for the log.
+    let macros = if site.bounces.is_some() {
+        c"{auth_authen} {mail_addr} {client_addr} j"
+    } else {
+        c"{auth_authen} {mail_addr} {client_addr}"
+    };
     context.requested_macros.insert(MacroStage::Mail, macros.to_owned());
     let session = Session::new(shared.site.clone(), shared.transactions.clone(), steps);
     context.data = Some(Connection { session, options, actions });
@@ -119,10 +122,10 @@ fn needed<L>(site: &Site<L>) -> Actions {
 
 fn mail<L: Lookup + 'static>(context: &mut Context<Connection<L>>, arguments: &[CString]) -> Status {
     let given = |name| context.macros.get(name).map(|value| value.to_string_lossy().into_owned());
-    let (login, mta) = (given(c"{auth_authen}"), given(c"j"));
+    let (login, mta, client) = (given(c"{auth_authen}"), given(c"j"), given(c"{client_addr}"));
     let Some(connection) = &mut context.data else { return Status::Tempfail };
     let outcome = guarded(&mut connection.session, |session| {
-        session.named(mta.as_deref());
+        session.between(mta.as_deref(), client.as_deref());
         session.mail(login, Envelope::read(arguments.iter().map(|argument| argument.as_bytes())))
     });
     status(outcome.unwrap_or_else(deferred), &mut context.reply)

@@ -307,6 +307,25 @@ pub fn rights_for(principal: &Entry, submitter: &Submitter, rules: &GrantRules) 
     rights
 }
 
+/// The identity of the submitter by which the principal gives it this right: the first that a grant names and that
+/// counts; none if the right is not given.
+pub fn delegate(right: Right, principal: &Entry, submitter: &Submitter, rules: &GrantRules) -> Option<Dn> {
+    let identities = submitter::Names::of(submitter, principal.grants.len());
+    let mut named =
+        principal.grants.iter().filter(|grant| grant.right == right && identities.may_have(&grant.delegate));
+    let counts = |grant| match standing(grant, principal, submitter, rules) {
+        Standing::Counts(identity) => Some(identity),
+        Standing::SelfGrant
+        | Standing::NotSubmitter
+        | Standing::OtherContext
+        | Standing::Denied(_)
+        | Standing::Unidentified(_)
+        | Standing::Disabled(_) => None,
+    };
+    let as_member = || member_right(principal, submitter, rules).filter(|given| *given == right);
+    named.find_map(counts).or_else(|| as_member().map(|_| principal.dn.clone()))
+}
+
 /// The right that the submitter has as a member of the principal, a security group (`policy.group_members`).
 pub fn member_right(principal: &Entry, submitter: &Submitter, rules: &GrantRules) -> Option<Right> {
     let right = rules.group_members?;

@@ -41,6 +41,21 @@ pub(crate) enum Trouble {
     Fault(String),
 }
 
+impl Trouble {
+    /// The name under which logs and figures show it.
+    pub(crate) fn rule(&self) -> &'static str {
+        match self {
+            Self::Directory(Failure::Unavailable(_)) => "directory",
+            Self::Directory(Failure::BadAnswer(_)) => "bad-answer",
+            Self::Directory(Failure::AmbiguousLogin(_)) => "ambiguous-login",
+            Self::Full(_) => "no-room",
+            Self::Reloaded => "reloaded",
+            Self::Relay(_) => "relay",
+            Self::Fault(_) => "internal",
+        }
+    }
+}
+
 /// What is known of a message at the end of its header.
 pub(crate) enum Judged {
     /// All that matters.

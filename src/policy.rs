@@ -17,6 +17,7 @@ use crate::message::{FromError, MAX_RECIPIENTS, Message};
 mod copies;
 mod envelope;
 mod from;
+mod rule;
 mod scheduling;
 mod sender;
 mod shown;
@@ -24,6 +25,7 @@ mod shown;
 pub use copies::{Copies, CopyForm, CopyFormError, CopyRules};
 pub use envelope::EnvelopeChange;
 pub use from::{FromChange, OnBehalfDisplay};
+pub use rule::Granted;
 pub use scheduling::{Body, Question, Reading, SchedulingRules, acting_addresses};
 pub use sender::{SenderChange, SenderMailbox};
 pub use shown::shown_addresses;
@@ -143,6 +145,8 @@ pub struct Author {
     pub address: Address,
     /// By which right it may stand there.
     pub by: By,
+    /// The grant that gives this right, where it is somebody else's.
+    pub granted: Option<Granted>,
 }
 
 /// By which right an author may stand in From.
@@ -159,18 +163,8 @@ pub enum By {
 }
 
 impl By {
-    /// The name under which logs show it.
-    pub fn name(&self) -> &'static str {
-        match self {
-            Self::Own => "own",
-            Self::Unknown => "unknown",
-            Self::OnBehalf(_) => "on-behalf",
-            Self::SendAs(_) => "send-as",
-        }
-    }
-
     /// The principal, where there is one.
-    fn principal(&self) -> Option<&Entry> {
+    pub fn principal(&self) -> Option<&Entry> {
         match self {
             Self::OnBehalf(principal) | Self::SendAs(principal) => Some(principal),
             Self::Own | Self::Unknown => None,
@@ -290,13 +284,17 @@ impl Case<'_> {
         let mut authors = Vec::with_capacity(mailboxes.len());
         for mailbox in mailboxes {
             let by = match self.relation(&mailbox.address) {
-                Some(Relation::Own) => Some(By::Own),
-                Some(Relation::Unknown) => passes_unknown.then_some(By::Unknown),
-                Some(Relation::Others(others)) => self.by_right(&others),
+                Some(Relation::Own) => Some((By::Own, None)),
+                Some(Relation::Unknown) => passes_unknown.then_some((By::Unknown, None)),
+                Some(Relation::Others(others)) => self.by_right(&others).map(|by| {
+                    let granted = self.granted(&by, &others);
+                    (by, granted)
+                }),
                 None => None,
             };
-            let by = by.ok_or_else(|| Refusal::NotAllowed(Role::Author, mailbox.address.clone()))?;
-            authors.push(Author { address: mailbox.address.clone(), by });
+            let (by, granted) =
+                by.ok_or_else(|| Refusal::NotAllowed(Role::Author, mailbox.address.clone()))?;
+            authors.push(Author { address: mailbox.address.clone(), by, granted });
         }
         Ok(authors)
     }

@@ -4,6 +4,7 @@
 //! The milter protocol stays in [`crate::callbacks`]; here a message begins, its header ends, and an [`Outcome`]
 //! comes back. This is the one place that knows of `mode = "observe"`, and the one that writes the message's log line.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -98,6 +99,8 @@ pub struct Session<L> {
     steps: Steps,
     /// What the MTA calls itself.
     mta: Option<String>,
+    /// Who talks to the MTA.
+    client: Option<IpAddr>,
     transaction: Option<Transaction<L>>,
 }
 
@@ -110,6 +113,7 @@ struct Transaction<L> {
     /// What a report would need, where there may be one.
     original: Option<Original>,
     mta: Option<String>,
+    client: Option<IpAddr>,
     steps: Steps,
     stage: Stage,
     open: Open,
@@ -141,12 +145,14 @@ impl<L: Lookup + 'static> Session<L> {
     /// A connection that uses whatever configuration holds when a message begins.
     /// `steps` is what the MTA was asked to send.
     pub fn new(site: watch::Receiver<Arc<Site<L>>>, transactions: Transactions, steps: Steps) -> Self {
-        Self { site, transactions, steps, mta: None, transaction: None }
+        Self { site, transactions, steps, mta: None, client: None, transaction: None }
     }
 
-    /// What the MTA calls itself: the macro `j`. What is no host name is forgotten.
-    pub fn named(&mut self, mta: Option<&str>) {
+    /// What the MTA calls itself, and who talks to it: the macros `j` and `{client_addr}`. What is no host name or IP
+    /// address, such as `unknown`, is forgotten.
+    pub fn between(&mut self, mta: Option<&str>, client: Option<&str>) {
         self.mta = mta.and_then(|name| canonical_domain(name).ok());
+        self.client = client.and_then(client_address);
     }
 
     /// MAIL FROM. `login` is the macro `{auth_authen}`. Whatever an earlier message left behind is gone.
@@ -158,7 +164,7 @@ impl<L: Lookup + 'static> Session<L> {
                 Choice::Accept => Outcome::Accept,
                 Choice::Refuse => {
                     let reply = reply::unauthenticated();
-                    log::unauthenticated(&envelope, &reply, site.mode);
+                    log::unauthenticated(&envelope, self.client, &reply, site.mode);
                     carried_out(Conclusion::without_change(Outcome::Refuse(reply)), site.mode).outcome
                 }
             };
@@ -168,9 +174,9 @@ impl<L: Lookup + 'static> Session<L> {
         site.lookup.expect(&login);
         let (header, steps, stage) = (Header::default(), self.steps, Stage::Header);
         let may_bounce = site.bounces.is_some() && site.mode_for(&login) == Mode::Enforce;
-        let (original, mta) = (may_bounce.then(Original::default), self.mta.clone());
+        let (original, mta, client) = (may_bounce.then(Original::default), self.mta.clone(), self.client);
         self.transaction =
-            Some(Transaction { site, login, envelope, header, original, mta, steps, stage, open });
+            Some(Transaction { site, login, envelope, header, original, mta, client, steps, stage, open });
         Outcome::Continue
     }
 
@@ -253,14 +259,14 @@ impl<L: Lookup + 'static> Transaction<L> {
             Ok(Judged::Verdict(verdict)) => Ok(verdict),
             Err(trouble) => Err(trouble),
         };
-        let (verdict, bounce) = self.bounce(verdict, &message, queue_id).await;
+        let (client, (verdict, bounce)) = (self.client, self.bounce(verdict, &message, queue_id).await);
         // A report that is due has its own copy.
         self.original = None;
         if let Bounce::Due(due) = bounce {
-            self.stage = Stage::Bounce(Box::new(Waiting { due, message, body: None, took }));
+            self.stage = Stage::Bounce(Box::new(Waiting { due, message, client, body: None, took }));
             return Outcome::Continue;
         }
-        let case = Case { message: &message, content: None, body: None, queue_id, took };
+        let case = Case { message: &message, client, content: None, body: None, queue_id, took };
         let Conclusion { outcome, modifications } = self.conclude(&verdict, &bounce, &case);
         if modifications.is_empty() {
             return outcome;
@@ -287,11 +293,11 @@ impl<L: Lookup + 'static> Transaction<L> {
             return Next::Skip;
         }
         let Err(full) = held.push(chunk) else { return Next::More };
-        let took = pending.took;
+        let (client, took) = (self.client, pending.took);
         let Stage::Body(pending) = std::mem::replace(&mut self.stage, Stage::Header) else {
             return Next::Skip;
         };
-        let case = Case { message: &pending.message, content: None, body: None, queue_id, took };
+        let case = Case { message: &pending.message, client, content: None, body: None, queue_id, took };
         Next::End(self.conclude(&Err(full.into()), &Bounce::None, &case).outcome)
     }
 
@@ -344,14 +350,14 @@ impl<L: Lookup + 'static> Transaction<L> {
             Err(trouble) => (None, Err(trouble)),
         };
         let (verdict, bounce) = self.bounce(verdict, &message, queue_id).await;
-        let took = took + start.elapsed();
+        let (client, took) = (self.client, took + start.elapsed());
         if let Bounce::Due(due) = bounce {
             // The relay may be slow, and others wait for the room and for their turn.
             drop((content, room, turn));
-            let outcome = Waiting { due, message, body, took }.conclude(queue_id).await;
+            let outcome = Waiting { due, message, client, body, took }.conclude(queue_id).await;
             return End { open: Some(self.open), ..End::without_change(outcome) };
         }
-        let case = Case { message: &message, content: content.as_ref(), body, queue_id, took };
+        let case = Case { message: &message, client, content: content.as_ref(), body, queue_id, took };
         let Conclusion { outcome, modifications } = self.conclude(&verdict, &bounce, &case);
         End { outcome, modifications, open: Some(self.open), room }
     }
@@ -372,7 +378,7 @@ impl<L: Lookup + 'static> Transaction<L> {
             }
             Ok(Verdict::Refuse(refusal)) => {
                 let reply = reply::refusal(refusal, &self.site.contact);
-                line.refused(&reply, bounce.none_because());
+                line.refused(refusal, &reply, bounce.none_because());
                 Conclusion::without_change(Outcome::Refuse(reply))
             }
             Err(trouble) => {
@@ -382,6 +388,11 @@ impl<L: Lookup + 'static> Transaction<L> {
         };
         carried_out(conclusion, mode)
     }
+}
+
+/// The address in `{client_addr}`; Sendmail writes a tag before that of IPv6 (RFC 5321 section 4.1.3), Postfix does not.
+fn client_address(text: &str) -> Option<IpAddr> {
+    text.strip_prefix("IPv6:").unwrap_or(text).parse().ok()
 }
 
 #[cfg(test)]

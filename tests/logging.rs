@@ -165,14 +165,17 @@ fn fields_of(line: &str) -> HashMap<String, String> {
 }
 
 /// The names that a line about a message may have.
-const NAMES: [&str; 18] = [
+const NAMES: [&str; 21] = [
     "queue_id",
+    "client",
     "login",
     "mail_from",
     "from",
     "verdict",
+    "rule",
+    "address",
+    "grant",
     "body",
-    "by",
     "sender",
     "display_name",
     "envelope",
@@ -309,7 +312,7 @@ fn the_journal_gets_one_entry_for_a_message() {
         if entry.contains_key("verdict") {
             let shown = fields_of(&format!("  INFO {message}"));
             let quoted = |name: &str| format!("{:?}", entry[name]).trim_matches('"').to_owned();
-            for name in ["queue_id", "login", "verdict"] {
+            for name in ["queue_id", "login", "verdict", "rule"] {
                 assert_eq!(shown[name], quoted(name), "{entry:?}");
             }
             let of_the_journal =

@@ -214,18 +214,52 @@ fn one_log_line_for_each_message() {
     let mail = mail_system();
     let milter = start(&mail, "");
     for (author, parts) in [
-        ("carl@example.org", &["verdict=\"accept\"", "by=\"own\""][..]),
-        ("bea@example.org", &["verdict=\"accept\"", "by=\"on-behalf\"", "<carl@example.org>"]),
-        ("dora@example.org", &["verdict=\"accept\"", "by=\"send-as\"", "<dora@example.org>"]),
-        ("boss@example.org", &["verdict=\"refuse\"", "550 5.7.1 <boss@example.org>"]),
+        ("carl@example.org", &["verdict=\"accept\" rule=\"own\" ms="][..]),
+        (
+            "bea@example.org",
+            &[
+                "verdict=\"accept\" rule=\"on-behalf\" grant=\"uid=bea,dc=example,dc=org to uid=carl,dc=example,dc=org\"",
+                "<carl@example.org>",
+            ],
+        ),
+        (
+            "dora@example.org",
+            &[
+                "verdict=\"accept\" rule=\"send-as\" grant=\"uid=dora,dc=example,dc=org to uid=carl,dc=example,dc=org\"",
+                "<dora@example.org>",
+            ],
+        ),
+        (
+            "boss@example.org",
+            &[
+                "verdict=\"refuse\" rule=\"author\" address=\"boss@example.org\"",
+                "550 5.7.1 <boss@example.org>",
+            ],
+        ),
     ] {
         let lines = milter.log().lines().count();
         let outcome = mail.message("carl", "<carl@example.org>", &from(author));
         let line = milter.wait_for_log(&format!("from=\"{author}\""));
         assert!(parts.iter().all(|part| line.contains(part)), "{line}");
         let queue_id = outcome.reply.rsplit_once("queued as ").map_or("", |(_, id)| id);
-        assert!(line.contains(queue_id) && line.contains("login=\"carl\""), "{line}");
+        assert!(line.contains(queue_id) && line.contains("client=\"127.0.0.1\" login=\"carl\""), "{line}");
         assert_eq!(milter.log().lines().count(), lines + 1);
+    }
+}
+
+/// The client's address is that of the message: it may change within a session.
+#[test]
+fn the_log_names_the_client() {
+    let mail = mail_system();
+    let milter = start(&mail, "");
+    let mut session = mail.connect("submission");
+    for address in ["127.0.0.9", "127.0.0.10"] {
+        session.expect(&format!("XCLIENT LOGIN=carl ADDR={address}"), "220");
+        session.expect("EHLO client.example", "250");
+        let outcome = mail.transaction(&mut session, "<carl@example.org>", &from("carl@example.org"));
+        let (_, queue_id) = outcome.reply.rsplit_once("queued as ").expect(&outcome.reply);
+        let line = milter.wait_for_log(&format!("queue_id=\"{queue_id}\""));
+        assert!(line.contains(&format!("client=\"{address}\" login")), "{line}");
     }
 }
 

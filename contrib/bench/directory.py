@@ -101,7 +101,7 @@ class Bench:
         session = Session(self.port, login(sender), SOURCES[name])
         by_smtp = session.send(address(sender), content(address(principal(sender)), sender))
         line = self.decision(name)
-        seen = [line.get(key) for key in ("login", "verdict", "by", "sender")]
+        seen = [line.get(key) for key in ("login", "verdict", "rule", "sender")]
         if seen != [login(sender), "accept", "on-behalf", f"<{address(sender)}>"]:
             sys.exit(f"directory.py: the milter logged {line}")
         session.close()

@@ -108,7 +108,7 @@ class Bench:
         """Every message with the milter was decided as the kind says, and none without it."""
         wanted = KINDS[kind][3]
         logged = [json.loads(line) for line in self.log]
-        decided = [(line.get("by"), line.get("sender")) for line in logged]
+        decided = [(line.get("rule"), line.get("sender")) for line in logged]
         expected = [wanted] * MESSAGES * (PAIRS + 1) if wanted else []
         if decided != expected:
             sys.exit(f"latency.py: the milter logged {len(decided)} messages: {set(decided)}; "

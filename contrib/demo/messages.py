@@ -116,7 +116,7 @@ class Seen:
             return "not asked"
         line = self.logged[-1]
         if line["verdict"] == "accept":
-            return line["by"].replace("-", " ")
+            return line["rule"].replace("-", " ")
         return {"refuse": "refused", "defer": "deferred"}.get(line["verdict"], line["verdict"])
 
     @property

@@ -718,5 +718,10 @@ proptest! {
         let counts = |grant: &&Grant| matches!(standing(grant, &principal, &anna, &rules()), Standing::Counts(_));
         let each: Vec<_> = principal.grants.iter().filter(counts).map(|grant| grant.right).collect();
         prop_assert_eq!(rights_for(&principal, &anna, &rules()), rights(&each));
+        for right in [SendAs, SendOnBehalf, Schedule] {
+            let by = delegate(right, &principal, &anna, &rules());
+            prop_assert_eq!(by.is_some(), each.contains(&right));
+            prop_assert!(by.is_none_or(|by| anna.identities().any(|identity| identity.dn == by)));
+        }
     }
 }

@@ -154,7 +154,7 @@ fn entry_of_team() -> Entry {
 }
 
 fn show(accepted: &Accepted) -> String {
-    let by = accepted.authors.iter().map(|author| author.by.name()).collect::<Vec<_>>().join("+");
+    let by = accepted.authors.iter().map(Author::rule).collect::<Vec<_>>().join("+");
     let sender = match &accepted.sender {
         SenderChange::Keep => "keep".to_owned(),
         SenderChange::Remove => "remove".to_owned(),
@@ -629,7 +629,7 @@ fn the_right_schedule() {
         (vec![component(Request, "mailto", &[cal])], false),
     ] {
         let expected = if allowed {
-            "on-behalf; anna <anna@example.org>"
+            "schedule; anna <anna@example.org>"
         } else {
             "NotAllowed(Author, <cal@example.org>)"
         };
@@ -786,7 +786,7 @@ fn the_largest_calendar_is_decided_on_at_once() {
     assert_eq!(scene.says(&calendar("cal"), "cal@example.org"), "NotAllowed(Author, <cal@example.org>)");
     let cal = vec![component(Method::Cancel, "cal@example.org", &["cal@example.org"]); MANY];
     let scene = scheduling_scene(true, invitation(&cal));
-    assert_eq!(scene.says(&calendar("cal"), "cal@example.org"), "on-behalf; anna <anna@example.org>");
+    assert_eq!(scene.says(&calendar("cal"), "cal@example.org"), "schedule; anna <anna@example.org>");
     assert!(start.elapsed().as_secs() < 20, "{:?}", start.elapsed());
 }
 

@@ -1,6 +1,7 @@
 //! A refused message and the report on it. The report is sent at the end of the message, so that a client that breaks
 //! off before gets none.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -33,12 +34,14 @@ pub(super) struct Due {
     mta: Option<String>,
     /// What the client is told if there is no report after all.
     reply: Reply,
+    refusal: Refusal,
 }
 
 /// A message that waits for its end and its report.
 pub(super) struct Waiting {
     pub(super) due: Box<Due>,
     pub(super) message: Message,
+    pub(super) client: Option<IpAddr>,
     /// How much of its body was read, in octets.
     pub(super) body: Option<usize>,
     /// The time that it took to decide.
@@ -85,7 +88,7 @@ impl<L: Lookup> Transaction<L> {
         Ok(match report::draft(refused, Locality::of(&self.site.rules)) {
             Ok(draft) => {
                 let (bounces, mta) = (Arc::clone(bounces), self.mta.clone());
-                Bounce::Due(Box::new(Due { bounces, draft, mta, reply }))
+                Bounce::Due(Box::new(Due { bounces, draft, mta, reply, refusal: refusal.clone() }))
             }
             Err(why) => Bounce::Not(why),
         })
@@ -98,16 +101,18 @@ impl Waiting {
         let start = Instant::now();
         let sent = self.due.bounces.send(&self.due.draft, self.due.mta.as_deref()).await;
         let took = self.took + start.elapsed();
-        let case = Case { message: &self.message, content: None, body: self.body, queue_id, took };
+        let (message, client, body) = (&self.message, self.client, self.body);
+        let case = Case { message, client, content: None, body, queue_id, took };
         // Of messages that are only watched, no header is kept to report on.
-        let (line, reply) = (Line { case: &case, mode: Mode::Enforce }, &self.due.reply);
+        let line = Line { case: &case, mode: Mode::Enforce };
+        let Due { refusal, reply, .. } = &*self.due;
         match sent {
             Sent::Taken { message_id } => {
-                line.bounced(reply, &message_id);
+                line.bounced(refusal, reply, &message_id);
                 Outcome::Discard
             }
             Sent::Not(why) => {
-                line.refused(reply, Some(&why));
+                line.refused(refusal, reply, Some(&why));
                 Outcome::Refuse(reply.clone())
             }
             Sent::Later(error) => {

@@ -1,5 +1,6 @@
 //! A message when it is concluded: its body with what is written into it, and what becomes of it.
 
+use std::net::IpAddr;
 use std::time::Duration;
 
 use super::Outcome;
@@ -15,6 +16,8 @@ use crate::scheduling::Splice;
 #[derive(Clone, Copy)]
 pub(super) struct Case<'a> {
     pub(super) message: &'a Message,
+    /// Where it comes from, where the MTA tells.
+    pub(super) client: Option<IpAddr>,
     /// None if the body was not needed, or is let go already.
     pub(super) content: Option<&'a Content>,
     /// How much of the body was read, in octets; none if it was not needed, or is too long.

@@ -2,6 +2,7 @@
 //! and nothing unescaped.
 
 use std::fmt::{self, Write as _};
+use std::net::IpAddr;
 
 use tracing::{info, warn};
 
@@ -12,8 +13,8 @@ use crate::grant::Mode;
 use crate::judge::Trouble;
 use crate::logging;
 use crate::message::{Envelope, Message};
-use crate::policy::{Accepted, EnvelopeChange, FromChange, SenderChange};
-use crate::reply::{Reply, printable};
+use crate::policy::{Accepted, Author, EnvelopeChange, FromChange, Refusal, SenderChange};
+use crate::reply::{Reply, printable, printable_within};
 
 /// What every line says.
 pub(super) struct Line<'a> {
@@ -24,15 +25,17 @@ pub(super) struct Line<'a> {
 /// Writes an event with the fields of every line, and more. All of them are given as strings, not as `%` values: the
 /// text format then quotes them, and no value can pass for another field.
 macro_rules! write_line {
-    ($level:ident, $line:expr, $verdict:expr, $why:expr, $($field:tt)*) => {{
+    ($level:ident, $line:expr, $verdict:expr, $rule:expr, $why:expr, $($field:tt)*) => {{
         let line = $line;
         $level!(
-            message = line.message($verdict, $why),
+            message = line.message($verdict, $rule, $why),
             queue_id = printable(line.case.queue_id),
+            client = client(line.case.client),
             login = printable(&line.case.message.login),
             mail_from = reverse_path(&line.case.message.envelope),
             from = authors(line.case.message),
             verdict = $verdict,
+            rule = $rule,
             body = line.case.body,
             $($field)*
             ms = line.milliseconds(),
@@ -43,7 +46,8 @@ macro_rules! write_line {
 impl Line<'_> {
     /// `marks`: in how many places of the body SENT-BY is written.
     pub(super) fn accepted(&self, accepted: &Accepted, marks: usize) {
-        let by = joined(accepted.authors.iter().map(|author| author.by.name()));
+        let rule = joined(accepted.authors.iter().map(Author::rule));
+        let grant = grants(&accepted.authors);
         let (sender, envelope) = (sender(&accepted.sender), envelope(&accepted.envelope));
         let (names, copies) = (names(&accepted.from), listed(&accepted.copies.to));
         let no_copies = listed(&accepted.copies.left_out).map(|where_to| format!("{where_to}: no SMTPUTF8"));
@@ -52,13 +56,14 @@ impl Line<'_> {
             Mode::Observe if changes || marks > 0 => "would change",
             Mode::Enforce | Mode::Observe => "accept",
         };
-        let (by, calendar) = (printable(&by), self.calendar(marks));
+        let calendar = self.calendar(marks);
         write_line!(
             info,
             self,
             verdict,
-            ("by", &by),
-            by,
+            &*rule,
+            None,
+            grant,
             sender,
             display_name = names,
             envelope,
@@ -69,15 +74,17 @@ impl Line<'_> {
     }
 
     /// `no_report` is why there is no report on it, if one was thought of.
-    pub(super) fn refused(&self, reply: &Reply, no_report: Option<&NoReport>) {
-        let (reply, no_report) = (reply.to_string(), no_report.map(ToString::to_string));
-        write_line!(info, self, refusal(self.mode), ("reply", &reply), reply, no_report,);
+    pub(super) fn refused(&self, refusal: &Refusal, reply: &Reply, no_report: Option<&NoReport>) {
+        let (rule, address, reply) = (refusal.rule(), address(refusal), reply.to_string());
+        let (verdict, no_report) = (refused(self.mode), no_report.map(ToString::to_string));
+        write_line!(info, self, verdict, rule, Some(("reply", &reply)), address, reply, no_report,);
     }
 
     /// Dropped, for the submitter gets this report. The reply is the one that the client would have got.
-    pub(super) fn bounced(&self, reply: &Reply, report: &str) {
-        let reply = reply.to_string();
-        write_line!(info, self, "bounce", ("reply", &reply), reply, report = printable(report),);
+    pub(super) fn bounced(&self, refusal: &Refusal, reply: &Reply, report: &str) {
+        let (rule, address, reply) = (refusal.rule(), address(refusal), reply.to_string());
+        let report = printable(report);
+        write_line!(info, self, "bounce", rule, Some(("reply", &reply)), address, reply, report,);
     }
 
     pub(super) fn deferred(&self, trouble: &Trouble) {
@@ -86,16 +93,17 @@ impl Line<'_> {
             Mode::Observe => "would defer",
         };
         let reason = trouble.to_string();
-        write_line!(warn, self, verdict, ("reason", &reason), reason,);
+        write_line!(warn, self, verdict, trouble.rule(), Some(("reason", &reason)), reason,);
     }
 
     /// The gist of the fields, as the text format has them; none where the fields are seen without it.
-    fn message(&self, verdict: &str, (name, why): (&str, &str)) -> Option<String> {
+    fn message(&self, verdict: &str, rule: &str, why: Option<(&str, &str)>) -> Option<String> {
         let Case { message, queue_id, .. } = self.case;
         logging::needs_message().then(|| {
             let (queue_id, login) = (printable(queue_id), printable(&message.login));
             let from = authors(message).map(|from| format!(" from={from:?}")).unwrap_or_default();
-            format!("queue_id={queue_id:?} login={login:?}{from} verdict={verdict:?} {name}={why:?}")
+            let why = why.map(|(name, why)| format!(" {name}={why:?}")).unwrap_or_default();
+            format!("queue_id={queue_id:?} login={login:?}{from} verdict={verdict:?} rule={rule:?}{why}")
         })
     }
 
@@ -113,14 +121,36 @@ impl Line<'_> {
 }
 
 /// The line of mail without a login that is refused.
-pub(super) fn unauthenticated(envelope: &Envelope, reply: &Reply, mode: Mode) {
-    let (mail_from, verdict, reply) = (reverse_path(envelope), refusal(mode), reply.to_string());
+pub(super) fn unauthenticated(envelope: &Envelope, from: Option<IpAddr>, reply: &Reply, mode: Mode) {
+    let (mail_from, verdict, reply) = (reverse_path(envelope), refused(mode), reply.to_string());
     let message = logging::needs_message()
         .then(|| format!("mail_from={mail_from:?} verdict={verdict:?} reply={reply:?}"));
-    info!(message, mail_from, verdict, reply);
+    info!(message, client = client(from), mail_from, verdict, rule = "unauthenticated", reply);
 }
 
-fn refusal(mode: Mode) -> &'static str {
+fn client(address: Option<IpAddr>) -> Option<String> {
+    address.map(|address| address.to_string())
+}
+
+/// The address that may not be used.
+fn address(refusal: &Refusal) -> Option<String> {
+    refusal.address().map(|address| printable(&address))
+}
+
+/// The most octets of names of entries in a line.
+const MAX_GRANTS: usize = 1600;
+
+/// Which entry lets the submitter write for it, and whom it names; none where all is own.
+fn grants(authors: &[Author]) -> Option<String> {
+    let of = |author: &Author| {
+        let (principal, granted) = (author.by.principal()?, author.granted.as_ref()?);
+        Some(format!("{} to {}", principal.dn, granted.delegate))
+    };
+    let grants: Vec<_> = authors.iter().filter_map(of).collect();
+    (!grants.is_empty()).then(|| printable_within(&grants.join("; "), MAX_GRANTS))
+}
+
+fn refused(mode: Mode) -> &'static str {
     match mode {
         Mode::Enforce => "refuse",
         Mode::Observe => "would refuse",

@@ -399,3 +399,17 @@ async fn the_body_is_let_go_before_the_report_is_sent() {
     let mut body = transactions.open().unwrap().bodies().begin();
     assert!(body.push(&vec![b'a'; crate::bodies::MAX_HELD]).is_ok());
 }
+
+#[test]
+fn the_address_of_the_client() {
+    for (text, address) in [
+        ("192.0.2.1", Some("192.0.2.1")),
+        ("2001:db8::1", Some("2001:db8::1")),
+        ("IPv6:2001:db8::1", Some("2001:db8::1")),
+        ("unknown", None),
+        ("", None),
+        ("192.0.2.1\n", None),
+    ] {
+        assert_eq!(client_address(text).map(|address| address.to_string()).as_deref(), address, "{text}");
+    }
+}

@@ -69,7 +69,7 @@ class Filter:
         """By which right each message passed, by the log."""
         whole, _, _ = self.log.read_text().rpartition("\n")
         logged = map(json.loads, whole.splitlines())
-        return [line["by"] for line in logged if "by" in line]
+        return [line["rule"] for line in logged if line.get("verdict") == "accept"]
 
     def forget_log(self):
         """Half an hour of lines would fill the memory that they are written to."""
