@@ -92,7 +92,7 @@ CASES = [
     Case("An invitation on Bea's behalf: the calendars of those invited show both, too, by SENT-BY.",
          "carl", CARL, ["bea@example.org"], "on behalf", CARL_NAMED, CARL, invitation=True, sent_by=CARL),
     Case("Hana lets Carl keep her calendar, which takes invitations.",
-         "carl", CARL, ["hana@example.org"], "on behalf", CARL_NAMED, CARL, invitation=True, sent_by=CARL),
+         "carl", CARL, ["hana@example.org"], "schedule", CARL_NAMED, CARL, invitation=True, sent_by=CARL),
     Case("Other mail it does not take.",
          "carl", CARL, ["hana@example.org"], "refused", reply=NOT_ALLOWED.format("hana@example.org")),
     Case("Mail from the Internet, where nobody logs in: passes unchanged, the Sender too.",
