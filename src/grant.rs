@@ -11,6 +11,7 @@ use crate::dn::Dn;
 
 mod context;
 mod owners;
+mod rights;
 mod security;
 mod sid;
 mod submitter;
@@ -18,6 +19,7 @@ mod texts;
 
 pub use context::{Context, DecidedBy, GrantRules, Place, Scope};
 pub use owners::Owners;
+pub use rights::{Delegates, Rights};
 pub use security::{Security, Trustee};
 pub use sid::{Sid, SidError};
 pub use submitter::{Account, Mode, Person, Submitter};
@@ -210,45 +212,8 @@ pub struct Others {
     pub principals: Vec<Arc<Entry>>,
     /// The rights that every one of them grants.
     pub rights: Rights,
-}
-
-/// A set of rights.
-#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
-pub struct Rights {
-    /// [`Right::SendAs`]
-    pub send_as: bool,
-    /// [`Right::SendOnBehalf`]
-    pub send_on_behalf: bool,
-    /// [`Right::Schedule`]
-    pub schedule: bool,
-}
-
-impl Rights {
-    fn insert(&mut self, right: Right) {
-        match right {
-            Right::SendAs => self.send_as = true,
-            Right::SendOnBehalf => self.send_on_behalf = true,
-            Right::Schedule => self.schedule = true,
-        }
-    }
-
-    /// The names of those that it holds.
-    pub fn names(self) -> Vec<&'static str> {
-        let held = [
-            (self.send_as, Right::SendAs),
-            (self.send_on_behalf, Right::SendOnBehalf),
-            (self.schedule, Right::Schedule),
-        ];
-        held.into_iter().filter(|(held, _)| *held).map(|(_, right)| right.name()).collect()
-    }
-
-    fn intersect(self, other: Self) -> Self {
-        Self {
-            send_as: self.send_as && other.send_as,
-            send_on_behalf: self.send_on_behalf && other.send_on_behalf,
-            schedule: self.schedule && other.schedule,
-        }
-    }
+    /// To whom the first of them grants its rights.
+    pub delegates: Delegates,
 }
 
 /// What the submitter is to `address`, or none if the facts do not say who holds it.
@@ -287,43 +252,30 @@ fn others(
     rules: &GrantRules,
 ) -> Option<Others> {
     let principals: Vec<_> = entries.iter().filter(|entry| entry.has(address)).cloned().collect();
-    let rights = principals.iter().map(|principal| rights_for(principal, submitter, rules));
-    let rights = rights.reduce(Rights::intersect)?;
-    Some(Others { principals, rights })
+    let mut each = principals.iter().map(|principal| delegates_for(principal, submitter, rules));
+    let delegates = each.next()?;
+    let rights = each.map(|delegates| delegates.rights()).fold(delegates.rights(), Rights::intersect);
+    Some(Others { principals, rights, delegates })
 }
 
 /// The rights that one principal's entry gives to the submitter.
 pub fn rights_for(principal: &Entry, submitter: &Submitter, rules: &GrantRules) -> Rights {
-    let mut rights = Rights::default();
+    delegates_for(principal, submitter, rules).rights()
+}
+
+/// The same, with the identities that they are given to.
+fn delegates_for(principal: &Entry, submitter: &Submitter, rules: &GrantRules) -> Delegates {
+    let mut delegates = Delegates::default();
     let identities = submitter::Names::of(submitter, principal.grants.len());
     for grant in principal.grants.iter().filter(|grant| identities.may_have(&grant.delegate)) {
-        if matches!(standing(grant, principal, submitter, rules), Standing::Counts(_)) {
-            rights.insert(grant.right);
+        if let Standing::Counts(identity) = standing(grant, principal, submitter, rules) {
+            delegates.insert(grant.right, identity);
         }
     }
     if let Some(right) = member_right(principal, submitter, rules) {
-        rights.insert(right);
+        delegates.insert(right, principal.dn.clone());
     }
-    rights
-}
-
-/// The identity of the submitter by which the principal gives it this right: the first that a grant names and that
-/// counts; none if the right is not given.
-pub fn delegate(right: Right, principal: &Entry, submitter: &Submitter, rules: &GrantRules) -> Option<Dn> {
-    let identities = submitter::Names::of(submitter, principal.grants.len());
-    let mut named =
-        principal.grants.iter().filter(|grant| grant.right == right && identities.may_have(&grant.delegate));
-    let counts = |grant| match standing(grant, principal, submitter, rules) {
-        Standing::Counts(identity) => Some(identity),
-        Standing::SelfGrant
-        | Standing::NotSubmitter
-        | Standing::OtherContext
-        | Standing::Denied(_)
-        | Standing::Unidentified(_)
-        | Standing::Disabled(_) => None,
-    };
-    let as_member = || member_right(principal, submitter, rules).filter(|given| *given == right);
-    named.find_map(counts).or_else(|| as_member().map(|_| principal.dn.clone()))
+    delegates
 }
 
 /// The right that the submitter has as a member of the principal, a security group (`policy.group_members`).

@@ -287,7 +287,7 @@ impl Case<'_> {
                 Some(Relation::Own) => Some((By::Own, None)),
                 Some(Relation::Unknown) => passes_unknown.then_some((By::Unknown, None)),
                 Some(Relation::Others(others)) => self.by_right(&others).map(|by| {
-                    let granted = self.granted(&by, &others);
+                    let granted = Granted::of(&by, &others);
                     (by, granted)
                 }),
                 None => None,

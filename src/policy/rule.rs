@@ -1,8 +1,8 @@
 //! The names under which logs and figures show what decided: one word for each rule.
 
-use super::{Author, By, Case, Refusal, Role};
+use super::{Author, By, Refusal, Role};
 use crate::dn::Dn;
-use crate::grant::{Others, Right, delegate};
+use crate::grant::{Others, Right};
 
 impl By {
     /// The name of the relation to an author.
@@ -35,17 +35,16 @@ impl Author {
     }
 }
 
-impl Case<'_> {
-    /// The grant that counts where a right does; of several owners, the first one's.
-    pub(super) fn granted(&self, by: &By, others: &Others) -> Option<Granted> {
-        let (principal, right) = match by {
-            By::OnBehalf(principal) if others.rights.send_on_behalf => (principal, Right::SendOnBehalf),
-            By::OnBehalf(principal) => (principal, Right::Schedule),
-            By::SendAs(principal) => (principal, Right::SendAs),
+impl Granted {
+    /// The grant that counts; of several owners, the first one's.
+    pub(super) fn of(by: &By, others: &Others) -> Option<Self> {
+        let right = match by {
+            By::OnBehalf(_) if others.rights.send_on_behalf => Right::SendOnBehalf,
+            By::OnBehalf(_) => Right::Schedule,
+            By::SendAs(_) => Right::SendAs,
             By::Own | By::Unknown => return None,
         };
-        let delegate = delegate(right, principal, &self.facts.submitter, &self.rules.grants)?;
-        Some(Granted { right, delegate })
+        Some(Self { right, delegate: others.delegates.of(right)?.clone() })
     }
 }
 
