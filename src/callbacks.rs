@@ -333,6 +333,7 @@ mod tests {
 
     use super::*;
     use crate::config::Config;
+    use crate::health::Health;
 
     /// Of a configuration in `conf`: its directory is read from beside it.
     const CONFIG: &str = "[directory]\nurls = [\"file:demo.ldif\"]";
@@ -341,7 +342,7 @@ mod tests {
     /// A session in which anna has begun a message.
     fn session() -> Session<impl Lookup + 'static> {
         let config = Config::parse(CONFIG, Path::new(FILE)).unwrap();
-        let site = Arc::new(crate::open::site(config, None).unwrap());
+        let site = Arc::new(crate::open::site(config, None, &Health::default()).unwrap());
         let (_, current) = tokio::sync::watch::channel(site);
         let mut session = Session::new(current, Transactions::default(), Steps::default());
         let envelope = Envelope::read([&b"<>"[..]].into_iter());

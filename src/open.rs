@@ -16,6 +16,7 @@ use crate::directory::lookup::{Forms, Holders, Lookup, LookupRules, Resolver};
 use crate::directory::{Directory, Failure, Groups};
 use crate::dn::Dn;
 use crate::grant::{Entry, Person, Sid};
+use crate::health::Health;
 use crate::site::Site;
 
 /// The most loads ahead of expiry that are under way: they are in no hurry, and messages ask over the same connection.
@@ -71,16 +72,26 @@ impl Shape {
 }
 
 /// The site of a configuration, for serving messages. What the site `before` it remembers is asked for anew, and serves
-/// as long as the directory is away.
+/// as long as the directory is away. `health` is told how the directory is.
 ///
 /// # Errors
 ///
 /// The directory's file, or what is needed to speak to its server, cannot be used. A server that is away is no error.
-pub fn site(config: Config, before: Option<&Site<Answers>>) -> Result<Site<Answers>, OpenError> {
+pub fn site(
+    config: Config,
+    before: Option<&Site<Answers>>,
+    health: &Health,
+) -> Result<Site<Answers>, OpenError> {
     let rules = lookup_rules(&config);
     let answers = match &config.directory.source {
-        Source::File(named) => Answers::File(Box::new(Resolver::new(file(named, &config)?, rules))),
-        Source::Servers(named) => remembering(named, rules, &config, before.map(|site| &site.lookup))?,
+        Source::File(named) => {
+            let found = file(named, &config)?;
+            health.file();
+            Answers::File(Box::new(Resolver::new(found, rules)))
+        }
+        Source::Servers(named) => {
+            remembering(named, rules, &config, before.map(|site| &site.lookup), health)?
+        }
     };
     Ok(Site::new(config, answers, before.and_then(|site| site.bounces.as_deref())))
 }
@@ -90,6 +101,7 @@ fn remembering(
     rules: LookupRules,
     config: &Config,
     before: Option<&Answers>,
+    health: &Health,
 ) -> Result<Answers, OpenError> {
     let shape = Shape::of(config);
     let old = match before {
@@ -98,7 +110,7 @@ fn remembering(
     };
     let changes = old.map_or_else(Arc::default, |cache| Arc::clone(cache.changes()));
     let forms = rules.forms.clone();
-    let directory = connected(servers, config, Arc::clone(&changes), config.cache.watch)?;
+    let directory = connected(servers, config, Arc::clone(&changes), config.cache.watch, health)?;
     let resolver = Resolver::new(directory, rules);
     let cache = match old {
         Some(old) => Cache::over(resolver, old),
@@ -144,7 +156,7 @@ fn file(file: &Path, config: &Config) -> Result<LdifDirectory, LdifError> {
 ///
 /// What is needed to speak to them cannot be used. That they are away is no error.
 pub fn server(servers: &[Server], config: &Config) -> Result<LdapDirectory, TlsFilesError> {
-    connected(servers, config, Arc::default(), false)
+    connected(servers, config, Arc::default(), false, &Health::default())
 }
 
 fn connected(
@@ -152,10 +164,11 @@ fn connected(
     config: &Config,
     changes: Arc<Changes>,
     watch: bool,
+    health: &Health,
 ) -> Result<LdapDirectory, TlsFilesError> {
     // Without a name, all that the server has; the configuration wants one.
     let base = config.directory.base_dn.clone().unwrap_or_default();
-    LdapDirectory::open(servers, config.directory.schema.clone(), base, changes, watch)
+    LdapDirectory::open(servers, config.directory.schema.clone(), base, changes, watch, health)
 }
 
 fn lookup_rules(config: &Config) -> LookupRules {

@@ -13,6 +13,7 @@ use tracing::{error, info, warn};
 
 use crate::callbacks;
 use crate::config::{Config, ConfigError, Listen};
+use crate::health::{Health, Phase};
 use crate::listener::{ListenError, Socket};
 use crate::open::{self, Answers, OpenError};
 use crate::site::Site;
@@ -49,7 +50,8 @@ pub enum ServeError {
 /// Serves until a signal ends it. `path` is where the configuration is read from anew.
 pub async fn serve(path: &Path, config: Config) -> Result<(), ServeError> {
     let listen = config.listen.clone();
-    let site = open::site(config, None)?;
+    let health = Health::default();
+    let site = open::site(config, None, &health)?;
     raise_descriptor_limit();
     let signals = Signals::new()?;
     let socket = Socket::bind(&listen).await?;
@@ -58,8 +60,9 @@ pub async fn serve(path: &Path, config: Config) -> Result<(), ServeError> {
     let workers = Workers::start(&socket, MAX_CONNECTIONS, &transactions, || {
         callbacks::callbacks(current.clone(), transactions.clone(), socket.transport())
     })?;
+    health.enter(Phase::Serving);
     info!(listen = %socket.describe(), version = env!("CARGO_PKG_VERSION"), "ready");
-    let reload = Reload { path: path.to_owned(), listen, sender, transactions: transactions.clone() };
+    let reload = Reload { path: path.to_owned(), listen, sender, transactions: transactions.clone(), health };
     let end = until_the_end(signals, reload, socket, &transactions);
     tokio::select! {
         result = workers.until(end) => result?,
@@ -120,6 +123,7 @@ async fn until_the_end(mut signals: Signals, reload: Reload, socket: Socket, tra
         }
     }
     info!("ending: no new connections; open transactions are finished");
+    reload.health.enter(Phase::Ending);
     drop(socket);
     transactions.end();
     tokio::select! {
@@ -135,6 +139,7 @@ struct Reload {
     listen: Listen,
     sender: watch::Sender<Arc<Site<Answers>>>,
     transactions: Transactions,
+    health: Health,
 }
 
 impl Reload {
@@ -146,11 +151,16 @@ impl Reload {
                 // How many messages with a login there were, and how many bodies had to be read.
                 let (messages, bodies) = self.transactions.counts();
                 info!(config = %self.path.display(), messages, bodies, "reloaded");
+                self.health.reloaded(None);
             }
-            // A line for each mistake.
-            Err(error) => error.to_string().lines().for_each(|mistake| {
-                error!("not reloaded, the old configuration stays in force: {mistake}");
-            }),
+            Err(error) => {
+                let mistakes = error.to_string();
+                // A line for each mistake.
+                mistakes.lines().for_each(|mistake| {
+                    error!("not reloaded, the old configuration stays in force: {mistake}");
+                });
+                self.health.reloaded(Some(mistakes.into()));
+            }
         }
     }
 
@@ -159,6 +169,6 @@ impl Reload {
         if config.listen != self.listen {
             warn!("the new \"listen\" counts from the next start");
         }
-        Ok(open::site(config, Some(&self.sender.borrow()))?)
+        Ok(open::site(config, Some(&self.sender.borrow()), &self.health)?)
     }
 }

@@ -21,6 +21,7 @@ use delegation_milter::address::Address;
 use delegation_milter::config::Config;
 use delegation_milter::directory::changes::{Changes, Name, Stamp, Standing};
 use delegation_milter::directory::lookup::Lookup;
+use delegation_milter::health::Health;
 use delegation_milter::open::{self, Answers};
 use delegation_milter::site::Site;
 use ldap3::{Ldap, LdapConnAsync, Mod};
@@ -57,7 +58,7 @@ fn site_below(base: &str, slapd: &Slapd, ports: &[u16]) -> Site<Answers> {
          bind_password_file = \"{}\"\ntimeout = \"2s\"\n[cache]\nttl = \"10m\"\n",
         slapd.path("milter.password").display()
     );
-    open::site(Config::load(&files.write("milter.toml", text)).unwrap(), None).unwrap()
+    open::site(Config::load(&files.write("milter.toml", text)).unwrap(), None, &Health::default()).unwrap()
 }
 
 fn changes(site: &Site<Answers>) -> &Changes {

@@ -28,6 +28,7 @@ use crate::directory::schema::{
 use crate::directory::{Directory, Failure, Groups, alone};
 use crate::dn::{Dn, fold};
 use crate::grant::{Entry, Sid};
+use crate::health::Health;
 
 mod answer;
 mod connect;
@@ -92,7 +93,7 @@ struct Place<'a> {
 impl LdapDirectory {
     /// Begins to connect to the first of the `servers` that can be used; all have one time limit. That they are away is no
     /// error: they are tried again until one is there. With `watch`, it is asked to tell of changes, and `changes` are told;
-    /// they are also told when another server takes over.
+    /// they are also told when another server takes over. Whether one answers, `health` is told.
     ///
     /// # Errors
     ///
@@ -103,16 +104,20 @@ impl LdapDirectory {
         base: Dn,
         changes: Arc<Changes>,
         watch: bool,
+        health: &Health,
     ) -> Result<Self, TlsFilesError> {
         let connectors = servers.iter().cloned().map(Connector::new).collect::<Result<Vec<_>, _>>()?;
         let timeout = servers.first().map_or(Duration::ZERO, |server| server.timeout);
         let patience = if servers.len() > 1 { timeout / 2 } else { timeout };
         let (schema, floor) = (Arc::new(schema), Arc::new(Floor::new(base.clone())));
-        let follower = || Follower::new(changes.clone(), schema.clone(), floor.clone(), base.clone());
-        let follower = watch.then(follower);
         let names: Vec<_> = servers.iter().map(Server::to_string).collect();
+        let server = names.join(" or ");
+        let reporter = health.servers(&server, watch);
+        let follower =
+            || Follower::new(changes.clone(), schema.clone(), floor.clone(), base.clone(), reporter.clone());
+        let follower = watch.then(follower);
         Ok(Self {
-            server: names.join(" or "),
+            server,
             attributes: asked_for(&schema, |_| true),
             of_groups: asked_for(&schema, |attribute| GrantForm::of(attribute) != GrantForm::Descriptor),
             schema,
@@ -120,7 +125,7 @@ impl LdapDirectory {
             timeout,
             patience,
             servers: servers.len(),
-            link: Link::open(Kept { servers: connectors, patience, changes, follower, floor }),
+            link: Link::open(Kept { servers: connectors, patience, changes, follower, floor, reporter }),
             turns: Semaphore::new(IN_FLIGHT),
         })
     }

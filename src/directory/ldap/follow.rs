@@ -26,6 +26,7 @@ use crate::directory::record::Record;
 use crate::directory::schema::{Dialect, Schema};
 use crate::directory::watch::{Effect, HAS_SUBORDINATES, Id, Register};
 use crate::dn::Dn;
+use crate::health::Reporter;
 
 /// How long after the server refused it is asked again.
 const AGAIN: Duration = Duration::from_secs(60);
@@ -48,6 +49,7 @@ pub(super) struct Follower {
     /// From where to go on; none: from the beginning.
     cookie: Option<Vec<u8>>,
     floor: Arc<Floor>,
+    reporter: Reporter,
     /// When everything is to be asked for anew: see [`ADAPTED`].
     adapted: VecDeque<Instant>,
     /// What the server's last refusal was.
@@ -76,13 +78,20 @@ struct Progress {
 }
 
 impl Follower {
-    pub(super) fn new(changes: Arc<Changes>, schema: Arc<Schema>, floor: Arc<Floor>, base: Dn) -> Self {
+    pub(super) fn new(
+        changes: Arc<Changes>,
+        schema: Arc<Schema>,
+        floor: Arc<Floor>,
+        base: Dn,
+        reporter: Reporter,
+    ) -> Self {
         let members: Vec<_> = schema.member.iter().map(|member| Filter::present(&member.attribute)).collect();
         let groups = (!members.is_empty()).then(|| Filter::Or(members).to_string());
         let dialect = schema.dialect;
         let register = Register::new(schema);
         let adapted = VecDeque::new();
-        Self { changes, base, register, dialect, groups, cookie: None, floor, adapted, refusal: None }
+        let (cookie, refusal) = (None, None);
+        Self { changes, base, register, dialect, groups, cookie, floor, reporter, adapted, refusal }
     }
 
     /// The next connection is to a server that knows nothing of what was told before.
@@ -101,7 +110,9 @@ impl Follower {
                 }
             };
             // Whatever a server says, the task that keeps the connection goes on.
-            match unless_it_panics(told).await.unwrap_or_else(End::Refused) {
+            let end = unless_it_panics(told).await.unwrap_or_else(End::Refused);
+            self.untold();
+            match end {
                 End::Lost => return,
                 End::StartOver => self.start_over(),
                 End::Refused(why) => {
@@ -290,12 +301,19 @@ impl Follower {
     /// Logs that every change is told.
     pub(super) fn tells(&mut self, begun: Instant, resumed: bool) {
         self.refusal = None;
+        self.reporter.told();
         let (entries, after_ms) = (self.register.len(), begun.elapsed().as_millis());
         info!(entries, after_ms, resumed, "the directory tells of changes");
     }
 
+    /// Says that changes are not told any more.
+    pub(super) fn untold(&self) {
+        self.reporter.untold();
+    }
+
     /// Says once that changes are not told, and why.
     pub(super) fn refused(&mut self, server: &str, why: String) {
+        self.reporter.refused(&why);
         if self.refusal.as_ref() != Some(&why) {
             warn!(
                 server,

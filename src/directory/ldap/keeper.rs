@@ -24,6 +24,7 @@ use super::link::{Connection, Fault, State};
 use super::listen::{listen, probe};
 use super::pauses::{self, LASTING, Pauses};
 use crate::directory::changes::Changes;
+use crate::health::Reporter;
 
 /// How long one attempt may take, where `directory.timeout` is longer.
 const ATTEMPT: Duration = Duration::from_secs(5);
@@ -44,6 +45,7 @@ pub(super) struct Keeper {
     changes: Arc<Changes>,
     follower: Option<Follower>,
     floor: Arc<Floor>,
+    reporter: Reporter,
     /// The server of the last connection, by its place in the list.
     last: Option<usize>,
     /// How long an earlier server is left alone.
@@ -58,6 +60,8 @@ pub(super) struct Kept {
     pub(super) follower: Option<Follower>,
     /// What every other server must have reached.
     pub(super) floor: Arc<Floor>,
+    /// Who is told whether a server answers.
+    pub(super) reporter: Reporter,
 }
 
 /// A connection, and the place of its server in the list.
@@ -72,8 +76,8 @@ enum Left {
 
 impl Keeper {
     pub(super) fn new(kept: Kept, state: watch::Sender<State>) -> Self {
-        let Kept { servers, patience, changes, follower, floor } = kept;
-        Self { servers, patience, state, changes, follower, floor, last: None, leave: RETURN }
+        let Kept { servers, patience, changes, follower, floor, reporter } = kept;
+        Self { servers, patience, state, changes, follower, floor, reporter, last: None, leave: RETURN }
     }
 
     pub(super) async fn keep(mut self) {
@@ -92,7 +96,7 @@ impl Keeper {
                         Left::Fault(fault) => fault,
                         Left::For(reached) => {
                             // Whoever asks from now on asks the better one.
-                            self.state.send_replace(State::Connecting);
+                            self.offer(State::Connecting);
                             better = Some(reached);
                             pauses = Pauses::new();
                             continue;
@@ -189,7 +193,7 @@ impl Keeper {
         self.last = Some(place);
         let connection = Connection::new(ldap, server.clone());
         info!(%server, "connected to the directory");
-        self.state.send_replace(State::Up(connection.clone()));
+        self.offer(State::Up(connection.clone()));
         let mut follower = self.follower.take();
         // The watch may be silent for days; without one, or another server, whoever asks next will notice.
         let probing = follower.is_some() || self.servers.len() > 1;
@@ -201,6 +205,7 @@ impl Keeper {
             never = self.follow(place, peer, follower.as_mut()) => match never {},
             never = probe(&connection, self.patience), if probing => match never {},
         };
+        follower.iter().for_each(Follower::untold);
         self.follower = follower;
         match (&left, why) {
             (Left::Fault(Fault::Silent), _) => {
@@ -253,7 +258,7 @@ impl Keeper {
         let several = self.servers.len() > 1;
         let hope = recently_well && (several || fault == Fault::Broken);
         let server = self.servers.get(place).map(|server| server.server().to_string()).unwrap_or_default();
-        self.state.send_replace(match fault {
+        self.offer(match fault {
             _ if hope => State::Connecting,
             Fault::Silent => State::Lost(format!("{server} does not answer").into()),
             Fault::Broken => State::Lost(format!("{server} closes every connection at once").into()),
@@ -268,6 +273,16 @@ impl Keeper {
         if !known {
             warn!(reason = all, "the directory is not available; trying again");
         }
-        self.state.send_replace(State::Down { error: first.clone(), all: all.into() });
+        self.offer(State::Down { error: first.clone(), all: all.into() });
+    }
+
+    /// Tells how it is: whoever asks, and whoever watches the program.
+    fn offer(&self, state: State) {
+        match &state {
+            State::Connecting => self.reporter.connecting(),
+            State::Up(connection) => self.reporter.up(&connection.server),
+            State::Down { all: why, .. } | State::Lost(why) => self.reporter.down(why),
+        }
+        self.state.send_replace(state);
     }
 }

@@ -31,6 +31,7 @@ pub(super) async fn listen(
             Ok(connected) => {
                 let begun = Instant::now();
                 over(connected, follower, patience).await;
+                follower.untold();
                 if begun.elapsed() >= LASTING {
                     pauses = Pauses::new();
                 }

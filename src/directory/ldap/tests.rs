@@ -42,6 +42,7 @@ fn with_schema(server: &FakeServer, schema: Schema) -> LdapDirectory {
         dn("dc=org"),
         Arc::default(),
         false,
+        &Health::default(),
     )
     .unwrap()
 }
@@ -667,8 +668,15 @@ mod tempfile {
 }
 
 fn opened(server: &FakeServer, bind: Bind) -> LdapDirectory {
-    LdapDirectory::open(&[reached(server, bind, PATIENCE)], schema(), dn("dc=org"), Arc::default(), false)
-        .unwrap()
+    LdapDirectory::open(
+        &[reached(server, bind, PATIENCE)],
+        schema(),
+        dn("dc=org"),
+        Arc::default(),
+        false,
+        &Health::default(),
+    )
+    .unwrap()
 }
 
 fn simple(password_file: &std::path::Path) -> Bind {

@@ -33,6 +33,7 @@ fn within(server: &FakeServer, timeout: Duration) -> LdapDirectory {
         dn("dc=org"),
         Arc::default(),
         false,
+        &Health::default(),
     )
     .unwrap()
 }

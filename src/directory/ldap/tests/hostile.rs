@@ -12,6 +12,7 @@ use crate::config::Config;
 use crate::directory::entry::{Doubt, Doubtful};
 use crate::directory::filter::tests::any_filter;
 use crate::directory::filter::{Comparison, Extensible, Substrings};
+use crate::health::Health;
 use crate::message::Envelope;
 use crate::open;
 use crate::session::{Outcome, Session, Steps};
@@ -266,7 +267,7 @@ async fn sender_field(server: &FakeServer) -> String {
     let text =
         format!("[directory]\nurls = [\"{url}\"]\nbase_dn = \"dc=org\"\n[delegation]\nenabled = true\n");
     let config = Config::parse(&text, std::path::Path::new("/test.toml")).unwrap();
-    let site = open::site(config, None).unwrap();
+    let site = open::site(config, None, &Health::default()).unwrap();
     let (_sender, receiver) = tokio::sync::watch::channel(Arc::new(site));
     let mut session = Session::new(receiver, Transactions::default(), Steps::default());
     session.mail(Some("anna".to_owned()), Envelope::read([&b"<anna@example.org>"[..]].into_iter()));

@@ -7,10 +7,11 @@ use futures_util::future::join_all;
 use super::connection::in_the_end;
 use super::server::message;
 use super::*;
+use crate::health::{Changes, Directory as State};
 
 fn both(servers: [&FakeServer; 2], timeout: Duration) -> LdapDirectory {
     let servers = servers.map(|server| reached(server, Bind::Anonymous, timeout));
-    LdapDirectory::open(&servers, schema(), dn("dc=org"), Arc::default(), false).unwrap()
+    LdapDirectory::open(&servers, schema(), dn("dc=org"), Arc::default(), false, &Health::default()).unwrap()
 }
 
 fn well(server: &FakeServer) {
@@ -81,7 +82,8 @@ async fn all_names_are_read_whatever_is_told_meanwhile() {
     });
     let schema = Schema::preset("active-directory").unwrap();
     let at = reached(&server, Bind::Anonymous, PATIENCE);
-    let _directory = LdapDirectory::open(&[at], schema, dn("dc=org"), Arc::default(), true).unwrap();
+    let _directory =
+        LdapDirectory::open(&[at], schema, dn("dc=org"), Arc::default(), true, &Health::default()).unwrap();
     // Each is told once, and they need not come between the same two looks.
     let mut pages = 0;
     in_the_end("the second page is asked for", async || {
@@ -90,4 +92,30 @@ async fn all_names_are_read_whatever_is_told_meanwhile() {
         (pages >= 2).then_some(())
     })
     .await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn whoever_watches_the_program_is_told() {
+    let mut server = FakeServer::start();
+    server.away().await;
+    // To a search for changes: it does not have them (RFC 4511 appendix A.2).
+    server.on_search(|_| vec![Act::Say(done(12))]);
+    let at = reached(&server, Bind::Anonymous, PATIENCE);
+    let health = Health::default();
+    let directory =
+        LdapDirectory::open(&[at], schema(), dn("dc=org"), Arc::default(), true, &health).unwrap();
+    assert!(matches!(health.now().changes, Changes::Waiting { .. }));
+    let mut told = health.follow();
+    let away = told.wait_for(|state| matches!(state.directory, State::Down { .. })).await.unwrap().clone();
+    let State::Down { since, servers, why } = away.directory else { panic!("{away:?}") };
+    assert!(servers.starts_with("ldapi://") && why.contains(&*servers), "{servers}: {why}");
+    server.back();
+    told.wait_for(|state| matches!(state.directory, State::Up { .. })).await.unwrap();
+    let refused = told.wait_for(|state| matches!(state.changes, Changes::Refused { .. })).await.unwrap();
+    assert!(format!("{:?}", refused.changes).contains("12"), "{:?}", refused.changes);
+    drop(refused);
+    server.away().await;
+    let away = told.wait_for(|state| matches!(state.directory, State::Down { .. })).await.unwrap().clone();
+    assert!(!matches!(away.directory, State::Down { since: again, .. } if again == since));
+    drop(directory);
 }
