@@ -20,6 +20,7 @@ use crate::actions::{FROM, FieldBody, Modification, SENDER};
 use crate::directory::lookup::Lookup;
 use crate::listener::Transport;
 use crate::message::{Envelope, Recipient};
+use crate::metrics::Connected;
 use crate::reply::{self, Reply, printable};
 use crate::session::{End, Next, Outcome, Session, Steps};
 use crate::site::{Current, Site};
@@ -28,6 +29,7 @@ use crate::transactions::Transactions;
 /// What a connection remembers.
 pub struct Connection<L> {
     session: Session<L>,
+    _connected: Connected,
     /// What the MTA agreed to.
     options: ProtoOpts,
     actions: Actions,
@@ -104,7 +106,8 @@ fn negotiate<L: Lookup + 'static>(
     };
     context.requested_macros.insert(MacroStage::Mail, macros.to_owned());
     let session = Session::new(shared.site.clone(), shared.transactions.clone(), steps);
-    context.data = Some(Connection { session, options, actions });
+    let _connected = Connected::new(site.metrics.clone());
+    context.data = Some(Connection { session, _connected, options, actions });
     Status::Continue
 }
 
@@ -196,11 +199,12 @@ async fn end_of_message<L: Lookup + 'static>(context: &mut EomContext<Connection
     let outcome = match applied {
         Ok(Ok(())) => outcome,
         Ok(Err(error)) => {
+            connection.session.metrics().messages.faults.one();
             error!(reason = %printable(&error.to_string()), "a message is deferred: a modification failed");
             deferred()
         }
         Err(_) => {
-            fault();
+            fault(&connection.session);
             deferred()
         }
     };
@@ -293,13 +297,14 @@ fn unless_panicked<L: Lookup + 'static, T>(
     session: &mut Session<L>,
 ) -> Option<T> {
     if result.is_err() {
-        fault();
+        fault(session);
         session.abort();
     }
     result.ok()
 }
 
-fn fault() {
+fn fault<L: Lookup + 'static>(session: &Session<L>) {
+    session.metrics().messages.faults.one();
     error!("a message is deferred: internal error; please report what was printed above");
 }
 

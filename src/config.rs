@@ -21,9 +21,9 @@ mod directory;
 mod fault;
 mod files;
 mod keys;
-mod later;
 mod listen;
 mod log;
+mod metrics;
 mod rules;
 mod scheduling;
 mod sent_copy;
@@ -73,6 +73,8 @@ pub struct Config {
     pub max_body: usize,
     /// `[log]`
     pub log: Log,
+    /// `metrics.listen`: where it tells how it is, always over TCP; none: nowhere.
+    pub metrics: Option<Listen>,
 }
 
 impl Config {
@@ -115,13 +117,13 @@ impl Config {
     /// None: something that must be there is not, which was noted.
     fn read(root: &Table<'_>, file: &Path) -> Option<Self> {
         keys::check(root);
-        later::check(root);
         let base = file.parent().unwrap_or(Path::new(""));
         let directory = directory::read(&root.table("directory"), base);
         let rules = rules::read(root, directory.as_ref());
         let cache = cache::read(&root.table("cache"));
         let listen = listen::read(root);
         let denied = denied::read(&root.table("denied"), &listen);
+        let metrics = metrics::read(&root.table("metrics"), &listen);
         let config = Self {
             listen,
             unauthenticated: root.choice("unauthenticated", &rules::CHOICES).unwrap_or(Choice::Accept),
@@ -133,6 +135,7 @@ impl Config {
             denied,
             max_body: scheduling::max_body(&root.table("scheduling")),
             log: log::read(&root.table("log")),
+            metrics,
         };
         Some(config)
     }

@@ -9,9 +9,11 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use tokio::sync::watch;
 
-/// How the program is, shared by all that write and read it.
+use crate::metrics::Metrics;
+
+/// How the program is and what it counts, shared by all that write and read it.
 #[derive(Clone, Debug, Default)]
-pub struct Health(Arc<watch::Sender<State>>);
+pub struct Health(Arc<watch::Sender<State>>, Arc<Metrics>);
 
 /// How the program is at one moment.
 #[derive(Clone, Debug, Default, Eq, PartialEq)]
@@ -27,7 +29,7 @@ pub struct State {
     /// Since when threads that serve connections do nothing any more; none: all work.
     pub stuck: Option<Time>,
     /// Which directory writes here: after a reload, another one.
-    reporter: u64,
+    pub(crate) reporter: u64,
 }
 
 /// What the program is about.
@@ -134,6 +136,11 @@ impl Health {
         self.0.borrow().clone()
     }
 
+    /// What is counted.
+    pub fn metrics(&self) -> &Arc<Metrics> {
+        &self.1
+    }
+
     /// To wait for what changes.
     pub fn follow(&self) -> watch::Receiver<State> {
         self.0.subscribe()
@@ -146,6 +153,9 @@ impl Health {
 
     /// A reload came to its end.
     pub fn reloaded(&self, failure: Option<Arc<str>>) {
+        let reloads = &self.metrics().reloads;
+        let outcome = if failure.is_some() { &reloads.failed } else { &reloads.done };
+        outcome.one();
         self.set(|state| state.reload = Some(Reload { at: Time::now(), failure }));
     }
 
@@ -196,6 +206,11 @@ pub struct Reporter {
 }
 
 impl Reporter {
+    /// What is counted, whichever directory is asked.
+    pub fn metrics(&self) -> &Metrics {
+        self.health.metrics()
+    }
+
     /// The connection ended, and another one is tried.
     pub fn connecting(&self) {
         self.set(|state| state.directory = Directory::Connecting { since: state.directory.away_since() });

@@ -8,7 +8,7 @@ use tracing::warn;
 
 use crate::address::{Address, AddressRules};
 use crate::config::{CacheConfig, Config, DirectoryConfig, Server, Source};
-use crate::directory::cache::{Cache, CacheSettings};
+use crate::directory::cache::{Cache, CacheSettings, Sizes};
 use crate::directory::changes::Changes;
 use crate::directory::ldap::{LdapDirectory, TlsFilesError};
 use crate::directory::ldif::{LdifDirectory, LdifError};
@@ -93,7 +93,8 @@ pub fn site(
             remembering(named, rules, &config, before.map(|site| &site.lookup), health)?
         }
     };
-    Ok(Site::new(config, answers, before.and_then(|site| site.bounces.as_deref())))
+    let site = Site::new(config, answers, before.and_then(|site| site.bounces.as_deref()));
+    Ok(Site { metrics: Arc::clone(health.metrics()), ..site })
 }
 
 fn remembering(
@@ -108,13 +109,18 @@ fn remembering(
         Some(Answers::Server(cache, same)) if **same == shape => Some(cache),
         Some(Answers::Server(..) | Answers::File(_)) | None => None,
     };
-    let changes = old.map_or_else(Arc::default, |cache| Arc::clone(cache.changes()));
+    let metrics = health.metrics();
+    let changes = || Arc::new(Changes::counting(Arc::clone(&metrics.changes)));
+    let changes = old.map_or_else(changes, |cache| Arc::clone(cache.changes()));
     let forms = rules.forms.clone();
     let directory = connected(servers, config, Arc::clone(&changes), config.cache.watch, health)?;
     let resolver = Resolver::new(directory, rules);
     let cache = match old {
         Some(old) => Cache::over(resolver, old),
-        None => Cache::new(resolver, settings(servers, &config.cache), forms, changes),
+        None => {
+            let settings = settings(servers, &config.cache);
+            Cache::counting(resolver, settings, forms, changes, Arc::clone(&metrics.cache))
+        }
     };
     Ok(Answers::Server(cache, Box::new(shape)))
 }
@@ -176,6 +182,16 @@ fn lookup_rules(config: &Config) -> LookupRules {
         forms: Forms { realms: config.directory.realms.clone(), addresses: config.rules.addresses.clone() },
         group_depth: config.directory.group_depth,
         grants: config.rules.grants.clone(),
+    }
+}
+
+impl Answers {
+    /// How much is remembered, and how much may be; none where nothing is.
+    pub fn remembered(&self) -> Option<(Sizes, &CacheConfig)> {
+        match self {
+            Self::File(_) => None,
+            Self::Server(cache, shape) => Some((cache.sizes(), &shape.cache)),
+        }
     }
 }
 

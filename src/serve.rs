@@ -15,6 +15,7 @@ use crate::callbacks;
 use crate::config::{Config, ConfigError, Listen};
 use crate::health::{Health, Phase};
 use crate::listener::{ListenError, Socket};
+use crate::monitor::Monitor;
 use crate::open::{self, Answers, OpenError};
 use crate::site::Site;
 use crate::transactions::Transactions;
@@ -42,6 +43,9 @@ pub enum ServeError {
     /// The socket.
     #[error(transparent)]
     Listen(#[from] ListenError),
+    /// `metrics.listen`.
+    #[error("metrics: {0}")]
+    Monitor(ListenError),
     /// The system.
     #[error("the system refuses: {0}")]
     System(#[from] io::Error),
@@ -49,7 +53,7 @@ pub enum ServeError {
 
 /// Serves until a signal ends it. `path` is where the configuration is read from anew.
 pub async fn serve(path: &Path, config: Config) -> Result<(), ServeError> {
-    let listen = config.listen.clone();
+    let (listen, metrics) = (config.listen.clone(), config.metrics.clone());
     let health = Health::default();
     let site = open::site(config, None, &health)?;
     raise_descriptor_limit();
@@ -57,12 +61,15 @@ pub async fn serve(path: &Path, config: Config) -> Result<(), ServeError> {
     let socket = Socket::bind(&listen).await?;
     let (sender, current) = watch::channel(Arc::new(site));
     let transactions = Transactions::default();
+    let monitor = Monitor::start(metrics.as_ref(), &health, &current, &transactions);
+    let _monitor = monitor.await.map_err(ServeError::Monitor)?;
     let workers = Workers::start(&socket, MAX_CONNECTIONS, &transactions, || {
         callbacks::callbacks(current.clone(), transactions.clone(), socket.transport())
     })?;
     health.enter(Phase::Serving);
     info!(listen = %socket.describe(), version = env!("CARGO_PKG_VERSION"), "ready");
-    let reload = Reload { path: path.to_owned(), listen, sender, transactions: transactions.clone(), health };
+    let reload =
+        Reload { path: path.to_owned(), listen, metrics, sender, transactions: transactions.clone(), health };
     let end = until_the_end(signals, reload, socket, &transactions);
     tokio::select! {
         result = workers.until(end) => result?,
@@ -137,6 +144,7 @@ async fn until_the_end(mut signals: Signals, reload: Reload, socket: Socket, tra
 struct Reload {
     path: PathBuf,
     listen: Listen,
+    metrics: Option<Listen>,
     sender: watch::Sender<Arc<Site<Answers>>>,
     transactions: Transactions,
     health: Health,
@@ -168,6 +176,9 @@ impl Reload {
         let config = Config::load(&self.path)?;
         if config.listen != self.listen {
             warn!("the new \"listen\" counts from the next start");
+        }
+        if config.metrics != self.metrics {
+            warn!("the new \"metrics.listen\" counts from the next start");
         }
         Ok(open::site(config, Some(&self.sender.borrow()), &self.health)?)
     }

@@ -19,6 +19,7 @@ use crate::directory::lookup::Lookup;
 use crate::grant::{Facts, Mode};
 use crate::judge::{Content, Judged, Trouble, unwinding};
 use crate::message::{Envelope, Header, Message, Recipient};
+use crate::metrics::Metrics;
 use crate::policy::{Choice, Verdict};
 use crate::reply::{self, Reply};
 use crate::site::Site;
@@ -161,10 +162,14 @@ impl<L: Lookup + 'static> Session<L> {
         let site = self.site.borrow().clone();
         let Some(login) = login else {
             return match site.unauthenticated {
-                Choice::Accept => Outcome::Accept,
+                Choice::Accept => {
+                    site.metrics.messages.without_login.one();
+                    Outcome::Accept
+                }
                 Choice::Refuse => {
                     let reply = reply::unauthenticated();
-                    log::unauthenticated(&envelope, self.client, &reply, site.mode);
+                    let counts = &site.metrics.messages;
+                    log::unauthenticated(&envelope, self.client, &reply, site.mode, counts);
                     carried_out(Conclusion::without_change(Outcome::Refuse(reply)), site.mode).outcome
                 }
             };
@@ -235,6 +240,11 @@ impl<L: Lookup + 'static> Session<L> {
             (Outcome::Continue, Some(transaction)) => transaction.end(queue_id).await,
             (outcome, _) => End::without_change(outcome),
         }
+    }
+
+    /// What is counted.
+    pub(crate) fn metrics(&self) -> Arc<Metrics> {
+        Arc::clone(&self.site.borrow().metrics)
     }
 
     /// The message is given up.
@@ -365,7 +375,8 @@ impl<L: Lookup + 'static> Transaction<L> {
     /// Writes the message's log line, and says what is to be done.
     fn conclude(&self, verdict: &Result<Verdict, Trouble>, bounce: &Bounce, case: &Case<'_>) -> Conclusion {
         let mode = self.site.mode_for(&self.login);
-        let line = log::Line { case, mode };
+        let counts = &self.site.metrics.messages;
+        let line = log::Line { case, mode, counts };
         let conclusion = match verdict {
             Ok(Verdict::Accept(accepted)) => {
                 let splices = case.splices(&accepted.sent_by);
@@ -386,7 +397,9 @@ impl<L: Lookup + 'static> Transaction<L> {
                 Conclusion::without_change(Outcome::Refuse(reply::temporary()))
             }
         };
-        carried_out(conclusion, mode)
+        let conclusion = carried_out(conclusion, mode);
+        counts.copies.add(conclusion.copies());
+        conclusion
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use crate::bounce::{Bounces, relay::Relay};
 use crate::config::{Accounts, Config, DeniedAction};
 use crate::grant::Mode;
+use crate::metrics::Metrics;
 use crate::policy::{Choice, Return, Rules};
 
 /// A configuration in force. A message keeps the one with which it began.
@@ -26,10 +27,12 @@ pub struct Site<L> {
     pub bounces: Option<Arc<Bounces>>,
     /// `scheduling.max_body`, in octets.
     pub max_body: usize,
+    /// What is counted; outlives a reload.
+    pub metrics: Arc<Metrics>,
 }
 
 impl<L> Site<L> {
-    /// The configuration with the directory that it names. `before` is what made reports until now.
+    /// The configuration with the directory that it names. `before` is what made reports until now. Nothing is counted yet.
     pub fn new(config: Config, lookup: L, before: Option<&Bounces>) -> Self {
         let bounces = match &config.denied.action {
             DeniedAction::Reject => None,
@@ -44,6 +47,7 @@ impl<L> Site<L> {
             unauthenticated: config.unauthenticated,
             contact: config.denied.contact,
             max_body: config.max_body,
+            metrics: Arc::default(),
         }
     }
 

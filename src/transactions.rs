@@ -49,6 +49,11 @@ impl Transactions {
         (self.state.total.load(SeqCst), self.bodies.count())
     }
 
+    /// How many are open.
+    pub fn under_way(&self) -> usize {
+        self.state.open.load(SeqCst)
+    }
+
     /// The bodies of all transactions.
     pub fn bodies(&self) -> &Bodies {
         &self.bodies

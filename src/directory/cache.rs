@@ -24,6 +24,7 @@ use crate::directory::changes::{Changes, Name};
 use crate::directory::login::Login;
 use crate::directory::lookup::{Forms, Holders, Lookup};
 use crate::grant::{Entry, Person};
+use crate::metrics;
 
 mod bounded;
 mod loads;
@@ -34,7 +35,7 @@ mod twins;
 
 use shelf::Shelf;
 pub use status::Counts;
-use status::{Counters, Outage};
+use status::Outage;
 use store::{Answer, Asked, Store};
 use twins::{Groups, Twins};
 
@@ -68,12 +69,25 @@ struct Inner<L> {
     common: Arc<Common>,
 }
 
+/// How much is remembered.
+#[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
+pub struct Sizes {
+    /// Logins of people.
+    pub logins: usize,
+    /// Logins that nobody has.
+    pub unknown_logins: usize,
+    /// Addresses with holders.
+    pub addresses: usize,
+    /// Addresses that nobody has.
+    pub unknown_addresses: usize,
+}
+
 /// What both kinds of questions share.
 #[derive(Clone)]
 struct Common {
     settings: CacheSettings,
     changes: Arc<Changes>,
-    counters: Arc<Counters>,
+    counts: Arc<metrics::Cache>,
     outage: Arc<Outage>,
     refreshes: Arc<Semaphore>,
     groups: Arc<Groups>,
@@ -87,10 +101,25 @@ impl<L: Lookup + 'static> Cache<L> {
     ///
     /// Outside of a runtime.
     pub fn new(lookup: L, settings: CacheSettings, forms: Forms, changes: Arc<Changes>) -> Self {
+        Self::counting(lookup, settings, forms, changes, Arc::default())
+    }
+
+    /// The same, and goes on with these counts.
+    ///
+    /// # Panics
+    ///
+    /// As [`Self::new`].
+    pub fn counting(
+        lookup: L,
+        settings: CacheSettings,
+        forms: Forms,
+        changes: Arc<Changes>,
+        counts: Arc<metrics::Cache>,
+    ) -> Self {
         let forms = Arc::new(forms);
         let people = Store::new(settings, Arc::clone(&forms), Arc::clone(&changes));
         let holders = Store::new(settings, forms, Arc::clone(&changes));
-        let common = Common::new(settings, changes);
+        let common = Common::new(settings, changes, counts);
         Self::with(lookup, common, people.into(), holders.into())
     }
 
@@ -126,7 +155,14 @@ impl<L: Lookup + 'static> Cache<L> {
 
     /// The counts so far.
     pub fn counts(&self) -> Counts {
-        self.0.common.counters.counts()
+        Counts::of(&self.0.common.counts)
+    }
+
+    /// How much is remembered.
+    pub fn sizes(&self) -> Sizes {
+        let ((logins, unknown_logins), (addresses, unknown_addresses)) =
+            (self.0.people.store.sizes(), self.0.holders.store.sizes());
+        Sizes { logins, unknown_logins, addresses, unknown_addresses }
     }
 
     fn with(
@@ -145,10 +181,10 @@ impl<L: Lookup + 'static> Cache<L> {
 }
 
 impl Common {
-    fn new(settings: CacheSettings, changes: Arc<Changes>) -> Self {
-        let (counters, outage, groups) = Default::default();
+    fn new(settings: CacheSettings, changes: Arc<Changes>, counts: Arc<metrics::Cache>) -> Self {
+        let (outage, groups) = Default::default();
         let refreshes = Arc::new(Semaphore::new(settings.refreshes));
-        Self { settings, changes, counters, outage, refreshes, groups }
+        Self { settings, changes, counts, outage, refreshes, groups }
     }
 }
 
@@ -195,6 +231,10 @@ fn folded(login: &str) -> Cow<'_, str> {
 impl Asked for Box<str> {
     type Asking = str;
 
+    fn counts(cache: &metrics::Cache) -> &metrics::Remembered {
+        &cache.logins
+    }
+
     fn of(asking: &str) -> Self {
         asking.into()
     }
@@ -206,6 +246,10 @@ impl Asked for Box<str> {
 
 impl Asked for Address {
     type Asking = Self;
+
+    fn counts(cache: &metrics::Cache) -> &metrics::Remembered {
+        &cache.addresses
+    }
 
     fn of(asking: &Self) -> Self {
         asking.clone()
@@ -238,9 +282,9 @@ impl<L> Clone for Cache<L> {
     }
 }
 
-impl<L> fmt::Debug for Cache<L> {
+impl<L: Lookup + 'static> fmt::Debug for Cache<L> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Cache").field(&self.0.common.counters.counts()).finish()
+        f.debug_tuple("Cache").field(&self.counts()).finish()
     }
 }
 

@@ -7,7 +7,7 @@
 
 use std::hash::{BuildHasher, RandomState};
 use std::sync::atomic::{AtomicU64, Ordering::SeqCst};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use tokio::time::Instant;
 
@@ -15,6 +15,7 @@ use crate::address::Address;
 use crate::directory::hashes::AsItIs;
 use crate::directory::login::Login;
 use crate::dn::Dn;
+use crate::metrics;
 
 /// The most names of changed entries that are kept apart, except that one change with more of them keeps them all. With
 /// more, those of the older half are let go, and answers that nobody has used since are loaded again.
@@ -53,6 +54,7 @@ pub struct Changes {
     most_names: usize,
     /// Held by whoever tells; nobody who reads waits.
     newer: Mutex<Newer>,
+    counts: Arc<metrics::Changes>,
 }
 
 /// The newer half of the names. Answers in use are compared all the time: what they are compared with is among these, and
@@ -96,15 +98,20 @@ impl Stamp {
 
 impl Default for Changes {
     fn default() -> Self {
-        Self::keeping(MOST_NAMES)
+        Self::counting(Arc::default())
     }
 }
 
 impl Changes {
+    /// None yet; those to come are counted here.
+    pub fn counting(counts: Arc<metrics::Changes>) -> Self {
+        Self { counts, ..Self::keeping(MOST_NAMES) }
+    }
+
     /// None yet; so many names are kept apart.
     fn keeping(most_names: usize) -> Self {
         let (last, entries, groups, groups_unsure, expired, forgotten) = Default::default();
-        let (touched, unnamed, hasher, newer) = Default::default();
+        let (touched, unnamed, hasher, newer, counts) = Default::default();
         Self {
             last,
             entries,
@@ -117,6 +124,7 @@ impl Changes {
             hasher,
             most_names,
             newer,
+            counts,
         }
     }
 
@@ -155,6 +163,7 @@ impl Changes {
 
     /// An entry changed that has, or had, these names. What is remembered of them means nothing any more.
     pub fn changed(&self, names: &[Name]) {
+        self.counts.entries.one();
         self.tell(|newer, number| {
             let touched = self.touched.pin();
             if newer.names + names.len() > self.most_names / 2 {
@@ -173,21 +182,25 @@ impl Changes {
 
     /// Some group has other members, or is another kind of group: who is in which groups is not known any more.
     pub fn groups_changed(&self) {
+        self.counts.groups.one();
         self.tell(|_, number| self.groups.store(number, SeqCst));
     }
 
     /// Groups may have changed without anybody telling: who is in which groups is asked for anew.
     pub fn groups_unsure(&self) {
+        self.counts.groups.one();
         self.tell(|_, number| self.groups_unsure.store(number, SeqCst));
     }
 
     /// Everything so far is asked for anew, and serves only while the directory is away.
     pub fn expire(&self) {
+        self.counts.everything.one();
         self.tell(|_, number| self.expired.store(number, SeqCst));
     }
 
     /// Nothing so far serves any more.
     pub fn forget(&self) {
+        self.counts.everything.one();
         self.tell(|_, number| self.forgotten.store(number, SeqCst));
     }
 

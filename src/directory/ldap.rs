@@ -29,6 +29,7 @@ use crate::directory::{Directory, Failure, Groups, alone};
 use crate::dn::{Dn, fold};
 use crate::grant::{Entry, Sid};
 use crate::health::Health;
+use crate::metrics::Metrics;
 
 mod answer;
 mod connect;
@@ -81,6 +82,7 @@ pub struct LdapDirectory {
     link: Link,
     /// Who may ask.
     turns: Semaphore,
+    metrics: Arc<Metrics>,
 }
 
 /// Where a search looks.
@@ -127,6 +129,7 @@ impl LdapDirectory {
             servers: servers.len(),
             link: Link::open(Kept { servers: connectors, patience, changes, follower, floor, reporter }),
             turns: Semaphore::new(IN_FLIGHT),
+            metrics: Arc::clone(health.metrics()),
         })
     }
 

@@ -70,6 +70,7 @@ fn site(is_known: bool) -> Site<Asked> {
         contact: String::new(),
         bounces: None,
         max_body: 1 << 20,
+        metrics: Arc::default(),
     }
 }
 

@@ -14,6 +14,7 @@ use crate::gather;
 use crate::grant::Mode;
 use crate::judge::{Trouble, unwinding};
 use crate::message::Message;
+use crate::metrics::Metrics;
 use crate::policy::{Refusal, Verdict};
 use crate::reply::{self, Reply};
 
@@ -35,6 +36,7 @@ pub(super) struct Due {
     /// What the client is told if there is no report after all.
     reply: Reply,
     refusal: Refusal,
+    metrics: Arc<Metrics>,
 }
 
 /// A message that waits for its end and its report.
@@ -88,7 +90,8 @@ impl<L: Lookup> Transaction<L> {
         Ok(match report::draft(refused, Locality::of(&self.site.rules)) {
             Ok(draft) => {
                 let (bounces, mta) = (Arc::clone(bounces), self.mta.clone());
-                Bounce::Due(Box::new(Due { bounces, draft, mta, reply, refusal: refusal.clone() }))
+                let (refusal, metrics) = (refusal.clone(), Arc::clone(&self.site.metrics));
+                Bounce::Due(Box::new(Due { bounces, draft, mta, reply, refusal, metrics }))
             }
             Err(why) => Bounce::Not(why),
         })
@@ -104,18 +107,22 @@ impl Waiting {
         let (message, client, body) = (&self.message, self.client, self.body);
         let case = Case { message, client, content: None, body, queue_id, took };
         // Of messages that are only watched, no header is kept to report on.
-        let line = Line { case: &case, mode: Mode::Enforce };
-        let Due { refusal, reply, .. } = &*self.due;
+        let Due { refusal, reply, metrics, .. } = &*self.due;
+        let counts = &metrics.messages;
+        let line = Line { case: &case, mode: Mode::Enforce, counts };
         match sent {
             Sent::Taken { message_id } => {
+                counts.reports.of("sent").one();
                 line.bounced(refusal, reply, &message_id);
                 Outcome::Discard
             }
             Sent::Not(why) => {
+                counts.reports.of("refused").one();
                 line.refused(refusal, reply, Some(&why));
                 Outcome::Refuse(reply.clone())
             }
             Sent::Later(error) => {
+                counts.reports.of("deferred").one();
                 line.deferred(&Trouble::Relay(error));
                 Outcome::Refuse(reply::temporary())
             }

@@ -50,6 +50,12 @@ impl Conclusion {
     pub(super) fn without_change(outcome: Outcome) -> Self {
         Self { outcome, modifications: Vec::new() }
     }
+
+    /// How many recipients are added: each is a copy.
+    pub(super) fn copies(&self) -> usize {
+        let is_copy = |change: &&Modification| matches!(change, Modification::AddRecipient { .. });
+        self.modifications.iter().filter(is_copy).count()
+    }
 }
 
 /// What becomes of a conclusion: with `mode = "observe"` it is only logged, and the message passes unchanged.

@@ -1,5 +1,5 @@
 //! The one log line of a message: queue id, submitter, authors, verdict and why. Nothing else of the message is logged,
-//! and nothing unescaped.
+//! and nothing unescaped. Where a line is written its message is counted, whether or not the line is wanted.
 
 use std::fmt::{self, Write as _};
 use std::net::IpAddr;
@@ -13,6 +13,7 @@ use crate::grant::Mode;
 use crate::judge::Trouble;
 use crate::logging;
 use crate::message::{Envelope, Message};
+use crate::metrics::Messages;
 use crate::policy::{Accepted, Author, EnvelopeChange, FromChange, Refusal, SenderChange};
 use crate::reply::{Reply, printable, printable_within};
 
@@ -20,6 +21,7 @@ use crate::reply::{Reply, printable, printable_within};
 pub(super) struct Line<'a> {
     pub(super) case: &'a Case<'a>,
     pub(super) mode: Mode,
+    pub(super) counts: &'a Messages,
 }
 
 /// Writes an event with the fields of every line, and more. All of them are given as strings, not as `%` values: the
@@ -57,6 +59,7 @@ impl Line<'_> {
             Mode::Enforce | Mode::Observe => "accept",
         };
         let calendar = self.calendar(marks);
+        self.count(verdict, Messages::furthest(accepted.authors.iter().map(Author::rule)));
         write_line!(
             info,
             self,
@@ -77,6 +80,7 @@ impl Line<'_> {
     pub(super) fn refused(&self, refusal: &Refusal, reply: &Reply, no_report: Option<&NoReport>) {
         let (rule, address, reply) = (refusal.rule(), address(refusal), reply.to_string());
         let (verdict, no_report) = (refused(self.mode), no_report.map(ToString::to_string));
+        self.count(verdict, rule);
         write_line!(info, self, verdict, rule, Some(("reply", &reply)), address, reply, no_report,);
     }
 
@@ -84,6 +88,7 @@ impl Line<'_> {
     pub(super) fn bounced(&self, refusal: &Refusal, reply: &Reply, report: &str) {
         let (rule, address, reply) = (refusal.rule(), address(refusal), reply.to_string());
         let report = printable(report);
+        self.count("bounce", rule);
         write_line!(info, self, "bounce", rule, Some(("reply", &reply)), address, reply, report,);
     }
 
@@ -93,7 +98,12 @@ impl Line<'_> {
             Mode::Observe => "would defer",
         };
         let reason = trouble.to_string();
+        self.count(verdict, trouble.rule());
         write_line!(warn, self, verdict, trouble.rule(), Some(("reason", &reason)), reason,);
+    }
+
+    fn count(&self, verdict: &str, rule: &str) {
+        self.counts.judged(verdict, rule, self.case.took);
     }
 
     /// The gist of the fields, as the text format has them; none where the fields are seen without it.
@@ -121,8 +131,15 @@ impl Line<'_> {
 }
 
 /// The line of mail without a login that is refused.
-pub(super) fn unauthenticated(envelope: &Envelope, from: Option<IpAddr>, reply: &Reply, mode: Mode) {
+pub(super) fn unauthenticated(
+    envelope: &Envelope,
+    from: Option<IpAddr>,
+    reply: &Reply,
+    mode: Mode,
+    counts: &Messages,
+) {
     let (mail_from, verdict, reply) = (reverse_path(envelope), refused(mode), reply.to_string());
+    counts.verdict(verdict, "unauthenticated");
     let message = logging::needs_message()
         .then(|| format!("mail_from={mail_from:?} verdict={verdict:?} reply={reply:?}"));
     info!(message, client = client(from), mail_from, verdict, rule = "unauthenticated", reply);

@@ -104,6 +104,7 @@ fn site(directed: Directed, mode: Mode) -> Site<Found> {
         contact: String::new(),
         bounces: None,
         max_body: 1 << 20,
+        metrics: Arc::default(),
     }
 }
 

@@ -153,7 +153,6 @@ impl<K: Hash + Eq, V: Used> Bounded<K, V> {
     }
 
     /// How many values there are.
-    #[cfg(test)]
     pub(super) fn len(&self) -> usize {
         self.kept.len()
     }

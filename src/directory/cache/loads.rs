@@ -18,7 +18,6 @@ use tokio::task::JoinSet;
 use tokio::time::{Instant, timeout};
 
 use super::Common;
-use super::status::Counters;
 use super::store::{Answer, Asked, Fresh, Store};
 use crate::directory::Failure;
 use crate::directory::changes::Stamp;
@@ -111,7 +110,7 @@ impl<K: Asked, V: Answer> Loads<K, V> {
         {
             return;
         }
-        Counters::count(&self.desk.common.counters.refreshes);
+        K::counts(&self.desk.common.counts).refreshes.one();
         let load = load();
         let load = async move {
             let _permit = permit;
@@ -180,7 +179,7 @@ impl<K: Asked, V: Answer> Desk<K, V> {
     fn end(&self, key: K, number: u64, stamp: Stamp, brought: Result<V, Failure>) {
         match brought {
             Ok(_) => self.common.outage.answers(),
-            Err(_) => Counters::count(&self.common.counters.failures),
+            Err(_) => K::counts(&self.common.counts).failures.one(),
         }
         let mut table = self.table();
         if table.under_way.get::<K>(&key).is_none_or(|load| load.number != number) {

@@ -7,9 +7,9 @@ use tokio::time::Instant;
 
 use super::Common;
 use super::loads::{Loads, Next};
-use super::status::Counters;
 use super::store::{Answer, Asked, Fresh, Store};
 use crate::directory::Failure;
+use crate::metrics::Remembered;
 
 /// Answers one kind of question.
 pub(super) struct Shelf<K, V> {
@@ -31,13 +31,13 @@ impl<K: Asked, V: Answer> Shelf<K, V> {
     {
         let now = Instant::now();
         if let Some(Fresh { value, is_due }) = self.store.fresh(asked, now) {
-            Counters::count(&self.common.counters.hits);
+            self.counts().hits.one();
             if is_due {
                 self.refresh(asked, load);
             }
             return Ok(value);
         }
-        Counters::count(&self.common.counters.misses);
+        self.counts().misses.one();
         let answer = match self.loads.next(K::of(asked), load) {
             Next::Known(answer) => answer,
             Next::Wait(load) => load.await.unwrap_or_else(|_| Err(cut_off())),
@@ -55,6 +55,10 @@ impl<K: Asked, V: Answer> Shelf<K, V> {
             Some(Fresh { is_due: false, .. }) => {}
             None => drop(self.loads.next(K::of(asked), load)),
         }
+    }
+
+    fn counts(&self) -> &Remembered {
+        K::counts(&self.common.counts)
     }
 
     fn refresh<R>(&self, asked: &K::Asking, load: impl FnOnce() -> R)
@@ -76,7 +80,7 @@ impl<K: Asked, V: Answer> Shelf<K, V> {
             Failure::AmbiguousLogin(_) => None,
         };
         let Some(value) = older else { return Err(failure) };
-        Counters::count(&self.common.counters.stale);
+        self.counts().stale.one();
         self.common.outage.serves(&failure, now);
         Ok(value)
     }

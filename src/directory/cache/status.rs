@@ -1,6 +1,6 @@
 //! What the cache tells of itself: numbers, and when the directory went away and came back.
 
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, Ordering::Relaxed};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -8,19 +8,10 @@ use tokio::time::Instant;
 use tracing::warn;
 
 use crate::directory::Failure;
+use crate::metrics::{Cache, Count, Remembered};
 
 /// Outages are told at most this often: a directory that fails at every other question does not fill the log.
 const TELL_AGAIN: Duration = Duration::from_mins(1);
-
-/// Counts since the start.
-#[derive(Debug, Default)]
-pub(super) struct Counters {
-    pub(super) hits: AtomicU64,
-    pub(super) misses: AtomicU64,
-    pub(super) stale: AtomicU64,
-    pub(super) refreshes: AtomicU64,
-    pub(super) failures: AtomicU64,
-}
 
 /// The counts at one moment.
 #[derive(Clone, Copy, Debug, Default, Eq, PartialEq)]
@@ -51,18 +42,17 @@ struct Said {
     served: u64,
 }
 
-impl Counters {
-    /// One more.
-    pub(super) fn count(counter: &AtomicU64) {
-        counter.fetch_add(1, Relaxed);
-    }
-
-    /// The counts now.
-    pub(super) fn counts(&self) -> Counts {
-        let Self { hits, misses, stale, refreshes, failures } = self;
-        let [hits, misses, stale, refreshes, failures] =
-            [hits, misses, stale, refreshes, failures].map(|counter| counter.load(Relaxed));
-        Counts { hits, misses, stale, refreshes, failures }
+impl Counts {
+    /// Of both kinds of questions together.
+    pub(super) fn of(cache: &Cache) -> Self {
+        let both = |of: fn(&Remembered) -> &Count| of(&cache.logins).get() + of(&cache.addresses).get();
+        Self {
+            hits: both(|kind| &kind.hits),
+            misses: both(|kind| &kind.misses),
+            stale: both(|kind| &kind.stale),
+            refreshes: both(|kind| &kind.refreshes),
+            failures: both(|kind| &kind.failures),
+        }
     }
 }
 

@@ -14,6 +14,7 @@ use super::bounded::{Bounded, Used};
 use crate::directory::changes::{Changes, Name, Stamp, Standing};
 use crate::directory::lookup::Forms;
 use crate::grant::Entry;
+use crate::metrics;
 
 /// After a refresh was begun for an answer, none is for so many milliseconds: it is under way, or it failed.
 const REFRESH_AGAIN: u32 = 1000;
@@ -25,6 +26,9 @@ pub(super) trait Asked: Borrow<Self::Asking> + Hash + Eq + Clone + Send + Sync +
 
     /// The question, to be kept.
     fn of(asking: &Self::Asking) -> Self;
+
+    /// What is counted of such questions.
+    fn counts(cache: &metrics::Cache) -> &metrics::Remembered;
 
     /// The names that are looked up for it: an entry that gets one of them changes the answer.
     fn names(&self, forms: &Forms) -> Vec<Name>;
@@ -205,7 +209,6 @@ impl<K: Asked, V: Answer> Store<K, V> {
     }
 
     /// How many answers are remembered, and how many absences.
-    #[cfg(test)]
     pub(super) fn sizes(&self) -> (usize, usize) {
         (self.found.len(), self.absent.len())
     }

@@ -193,6 +193,7 @@ impl Keeper {
         self.last = Some(place);
         let connection = Connection::new(ldap, server.clone());
         info!(%server, "connected to the directory");
+        self.reporter.metrics().ldap.opened.one();
         self.offer(State::Up(connection.clone()));
         let mut follower = self.follower.take();
         // The watch may be silent for days; without one, or another server, whoever asks next will notice.
@@ -207,6 +208,7 @@ impl Keeper {
         };
         follower.iter().for_each(Follower::untold);
         self.follower = follower;
+        self.count(&left);
         match (&left, why) {
             (Left::Fault(Fault::Silent), _) => {
                 warn!(%server, "the directory does not answer: the connection is given up");
@@ -217,6 +219,15 @@ impl Keeper {
             (Left::For(_), _) => info!(%server, "left for an earlier server, which is well again"),
         }
         left
+    }
+
+    fn count(&self, left: &Left) {
+        let why = match left {
+            Left::Fault(Fault::Broken) => "ended",
+            Left::Fault(Fault::Silent) => "silent",
+            Left::For(_) => "returned",
+        };
+        self.reporter.metrics().ldap.left.of(why).one();
     }
 
     async fn follow(
@@ -268,6 +279,7 @@ impl Keeper {
     /// Notes a failure, and logs it unless it is the one that was logged before.
     fn down(&self, errors: &[ConnectError]) {
         let Some(first) = errors.first() else { return };
+        self.reporter.metrics().ldap.failed.one();
         let all = errors.iter().map(ConnectError::to_string).collect::<Vec<_>>().join("; ");
         let known = matches!(&*self.state.borrow(), State::Down { all: before, .. } if **before == *all);
         if !known {

@@ -147,8 +147,30 @@ impl LdapDirectory {
         Failure::Unavailable(format!("{}: {why}", self.server))
     }
 
-    /// One search, on another connection if the first breaks under it or falls silent, perhaps to another server.
+    /// One search, which is counted.
     pub(super) async fn ask(
+        &self,
+        place: Place<'_>,
+        filter: &str,
+        attributes: &[String],
+        deadline: Instant,
+    ) -> Result<(Vec<answer::Answer>, LdapResult), Failure> {
+        let begun = Instant::now();
+        let asked = self.try_to_ask(place, filter, attributes, deadline).await;
+        let outcome = match &asked {
+            Ok((_, LdapResult { rc: SUCCESS, .. })) => "answered",
+            Ok(_) => "refused",
+            Err(Failure::BadAnswer(_) | Failure::AmbiguousLogin(_)) => "unusable",
+            Err(Failure::Unavailable(_)) if deadline <= Instant::now() => "timeout",
+            Err(Failure::Unavailable(_)) => "unavailable",
+        };
+        self.metrics.ldap.searches.of(outcome).one();
+        self.metrics.ldap.seconds.observe(begun.elapsed());
+        asked
+    }
+
+    /// On another connection if the first breaks under it or falls silent, perhaps to another server.
+    async fn try_to_ask(
         &self,
         place: Place<'_>,
         filter: &str,
