@@ -1,4 +1,4 @@
-"""run.py [--verbose] [--shell] [--deb FILE] [--root TREE] PAGE: what "run" does inside its namespaces, for one page."""
+"""run.py [--verbose] [--shell] [--go-on] [--deb FILE] [--root TREE] PAGE: what "run" does inside its namespaces, for one page."""
 import argparse
 import os
 import re
@@ -293,6 +293,7 @@ def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--verbose", action="store_true")
     parser.add_argument("--shell", action="store_true")
+    parser.add_argument("--go-on", action="store_true")
     parser.add_argument("--deb")
     parser.add_argument("--root")
     parser.add_argument("page")
@@ -304,8 +305,14 @@ def main():
         machine = Machine(asked.root, asked.deb)
         for step in steps:
             print(f"{name}:{step.line}: {title(step)}", flush=True)
-            if step.kind != "skip":
-                perform(machine, step, asked.verbose)
+            try:
+                if step.kind != "skip":
+                    perform(machine, step, asked.verbose)
+            except Failed as error:
+                if not asked.go_on:
+                    raise
+                failed = True
+                print(f"{name}:{step.line}: FAILED: {error}")
     except (Failed, subprocess.SubprocessError) as error:
         failed = True
         print(f"{name}:{step.line if step else 0}: FAILED: {error}")

@@ -186,6 +186,9 @@ class Service:
             # DynamicUser=: a user that is there while the service runs.
             subprocess.run(["chroot", str(self.root), "useradd", "--system", "--user-group", "--no-create-home",
                             "--shell", "/usr/sbin/nologin", user], check=True)
+        # Directories below /run that packages ask for at boot.
+        subprocess.run(["chroot", str(self.root), "systemd-tmpfiles", "--create", "--prefix=/run"],
+                       stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
         for key, folder in (("RuntimeDirectory", "run"), ("StateDirectory", "var/lib"), ("LogsDirectory", "var/log")):
             for name in self.unit.words(key):
                 path = self.root / folder / name
