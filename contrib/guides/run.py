@@ -27,10 +27,11 @@ class Failed(Exception):
 @dataclass
 class Step:
     line: int
-    kind: str                                  # "sh", "file", "console", "given", "skip"
+    kind: str                                  # "sh", "file", "console", "given", "skip", "after", "mark"
     text: str
     path: str = ""
     said: dict = field(default_factory=dict)   # of the comment before it
+    page: str = ""
 
 
 def read_page(path):
@@ -41,7 +42,12 @@ def read_page(path):
         fence = re.fullmatch(r"( *)(`{3,})\s*(.*)", line)
         if comment:
             word, _, value = comment[1].strip().partition(" ")
-            if word == "given":
+            if word == "after":
+                steps.append(Step(number, "after", value))
+                steps += before_mark(Path(path).parent / value)
+            elif word == "mark":
+                steps.append(Step(number, "mark", ""))
+            elif word == "given":
                 steps.append(Step(number, "given", take(lines, "-->", "")))
             else:
                 said = {word.rstrip(":"): value}
@@ -53,7 +59,18 @@ def read_page(path):
                 steps.append(step)
         elif line.strip() and said:
             raise Failed(f"{path}:{number}: the comment before this line is about no block")
+    for step in steps:
+        step.page = step.page or os.path.basename(path)
     return steps
+
+
+def before_mark(path):
+    """What another page does up to its mark."""
+    steps = read_page(path)
+    places = [place for place, step in enumerate(steps) if step.kind == "mark"]
+    if not places:
+        raise Failed(f"{path} has no mark")
+    return steps[:places[0]]
 
 
 def take(lines, end, indent):
@@ -185,7 +202,7 @@ class Machine:
         with tempfile.TemporaryFile() as out:
             # Not a pipe: what it starts and leaves running would keep that open.
             code = subprocess.run(
-                ["chroot", str(self.root), "/bin/bash", "-c", "cd /root\nset -euo pipefail\n" + script],
+                ["chroot", str(self.root), "/bin/bash", "-c", SESSION + script],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment(**extra), timeout=LIMIT, check=False,
             ).returncode
             out.seek(0)
@@ -219,6 +236,13 @@ def environment(**extra):
         "LOGNAME": "root", "LC_ALL": "C.UTF-8", "TERM": "dumb", "DEBIAN_FRONTEND": "noninteractive", **extra,
     }
 
+
+# What is exported lasts, as in one session.
+SESSION = """cd /root
+[ ! -e /run/guide/exported ] || . /run/guide/exported
+trap 'export -p >/run/guide/exported' EXIT
+set -euo pipefail
+"""
 
 # A package that this machine has without a configuration gets the one that the page asks debconf for.
 AS_NEW = """
@@ -304,18 +328,20 @@ def main():
         steps = read_page(asked.page)
         machine = Machine(asked.root, asked.deb)
         for step in steps:
-            print(f"{name}:{step.line}: {title(step)}", flush=True)
+            if step.kind == "mark":
+                continue
+            print(f"{step.page}:{step.line}: {title(step)}", flush=True)
             try:
-                if step.kind != "skip":
+                if step.kind not in ("skip", "after"):
                     perform(machine, step, asked.verbose)
             except Failed as error:
                 if not asked.go_on:
                     raise
                 failed = True
-                print(f"{name}:{step.line}: FAILED: {error}")
+                print(f"{step.page}:{step.line}: FAILED: {error}")
     except (Failed, subprocess.SubprocessError) as error:
         failed = True
-        print(f"{name}:{step.line if step else 0}: FAILED: {error}")
+        print(f"{step.page}:{step.line}: FAILED: {error}" if step else f"FAILED: {error}")
         if step:
             print("the last of the journal:\n" + "".join(f"    {line}\n" for line in machine.journal.last(15)), end="")
     if asked.shell and step:
