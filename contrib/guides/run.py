@@ -50,7 +50,7 @@ def read_page(path):
             elif word == "given":
                 steps.append(Step(number, "given", take(lines, "-->", "")))
             else:
-                said = {word.rstrip(":"): value}
+                said[word.rstrip(":")] = value
         elif fence:
             text = take(lines, fence[2], fence[1])
             step = block(path, number, fence[3], text, said)
