@@ -7,7 +7,9 @@ use serde::Serialize;
 pub mod change;
 pub mod check;
 pub mod explain;
+pub mod import;
 pub mod list;
+mod progress;
 mod roll;
 mod standing;
 

@@ -10,6 +10,7 @@ use delegation_milter::address::is_forbidden;
 use delegation_milter::admin::change::{self, Caller, Request, Verb};
 use delegation_milter::admin::check;
 use delegation_milter::admin::explain::{self, Question};
+use delegation_milter::admin::import::{self, Format};
 use delegation_milter::admin::list;
 use delegation_milter::config::Config;
 use delegation_milter::grant::Right;
@@ -73,10 +74,63 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Say what the rules of another program amount to, and where verdicts would differ; changes nothing.
+    #[command(subcommand)]
+    Import(Import),
     /// Let DELEGATE send for PRINCIPAL: writes to the LDAP server as the caller.
     Grant(Change),
     /// Let DELEGATE send for PRINCIPAL no more: writes to the LDAP server as the caller.
     Revoke(Change),
+}
+
+/// What is imported.
+#[derive(Subcommand)]
+enum Import {
+    /// Postfix's smtpd_sender_login_maps, as aliases and grants or as [[account]].
+    LoginMaps(LoginMaps),
+}
+
+/// Which tables, and what is made of them.
+#[derive(Args)]
+struct LoginMaps {
+    /// The tables, as in main.cf: hash:/etc/postfix/login_maps; those of smtpd_sender_login_maps unless given.
+    map: Option<String>,
+    /// The directory with main.cf and master.cf.
+    #[arg(long, value_name = "DIR", default_value = "/etc/postfix")]
+    postfix: PathBuf,
+    /// Further addresses to ask the tables for, one a line, where they cannot be listed.
+    #[arg(long, value_name = "FILE")]
+    addresses: Option<PathBuf>,
+    /// Make shared mailboxes below this entry of addresses that nobody has and several use.
+    #[arg(long, value_name = "DN")]
+    shared: Option<String>,
+    /// What is printed.
+    #[arg(long, value_name = "FORMAT", default_value = "text")]
+    format: FormatName,
+    /// Answer in JSON: all of it.
+    #[arg(long)]
+    json: bool,
+}
+
+/// What is printed of an import.
+#[derive(Clone, Copy, ValueEnum)]
+enum FormatName {
+    /// What each address and login amount to, and where verdicts would differ.
+    Text,
+    /// Change records for ldapmodify.
+    Ldif,
+    /// [[account]] for the configuration.
+    Accounts,
+}
+
+impl From<FormatName> for Format {
+    fn from(name: FormatName) -> Self {
+        match name {
+            FormatName::Text => Self::Text,
+            FormatName::Ldif => Self::Ldif,
+            FormatName::Accounts => Self::Accounts,
+        }
+    }
 }
 
 /// A right, whose it is, and as whom it is written.
@@ -176,6 +230,7 @@ fn run(runtime: &Runtime, config: &Path, command: Command) -> ExitCode {
                 Err(error) => fail(USAGE, error),
             })
         }
+        Command::Import(Import::LoginMaps(what)) => with(config, |config| login_maps(runtime, config, what)),
         Command::Grant(what) => with(config, |config| change(runtime, config, Verb::Grant, &what)),
         Command::Revoke(what) => with(config, |config| change(runtime, config, Verb::Revoke, &what)),
         Command::List { address, json } => {
@@ -185,6 +240,16 @@ fn run(runtime: &Runtime, config: &Path, command: Command) -> ExitCode {
                 Err(error) => fail(USAGE, error),
             })
         }
+    }
+}
+
+fn login_maps(runtime: &Runtime, config: Config, what: LoginMaps) -> ExitCode {
+    let LoginMaps { map, postfix, addresses, shared, format, json } = what;
+    let request = import::Request { map, postfix, addresses, shared, format: format.into() };
+    match runtime.block_on(import::login_maps(config, &request)) {
+        Ok(import) => print(&import.render(json), if import.is_complete() { 0 } else { REFUSED }),
+        Err(error) if error.is_temporary() => fail(UNAVAILABLE, error),
+        Err(error) => fail(USAGE, error),
     }
 }
 

@@ -177,7 +177,7 @@ fn connected(
     LdapDirectory::open(servers, config.directory.schema.clone(), base, changes, watch, health)
 }
 
-fn lookup_rules(config: &Config) -> LookupRules {
+pub(crate) fn lookup_rules(config: &Config) -> LookupRules {
     LookupRules {
         forms: Forms { realms: config.directory.realms.clone(), addresses: config.rules.addresses.clone() },
         group_depth: config.directory.group_depth,

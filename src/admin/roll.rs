@@ -83,6 +83,15 @@ impl<'a> Roll<'a> {
         Ok(found)
     }
 
+    /// The entries that have an address, whatever it is.
+    pub(super) async fn with_any_address(&self) -> Result<Vec<Found>, Failure> {
+        let attributes = self.schema.address.iter().chain(&self.schema.alias);
+        let filter = Filter::or(attributes.map(|attribute| Filter::present(attribute)));
+        let mut found = self.find(None, &filter).await?;
+        found.retain(|found| found.is_principal && found.entry.primary().is_some());
+        Ok(found)
+    }
+
     /// The people who have this login, whichever of the login attributes has it.
     pub(super) async fn with_login(&self, login: &str) -> Result<Vec<Found>, Failure> {
         let login = Login::of(login);

@@ -10,7 +10,7 @@ use crate::directory::schema::{Deputy, DeputyError, GrantForm, Schema};
 use crate::grant::{Delegate, Entry, Right, Trustee};
 
 /// The class that allows our attributes on any entry (`contrib/ldap/delegation.schema`).
-const OUR_CLASS: &str = "delegationPrincipal";
+pub(crate) const OUR_CLASS: &str = "delegationPrincipal";
 
 /// The attributes that it allows.
 const OURS: [&str; 3] = ["delegationSendAs", "delegationSendOnBehalf", "delegationSchedule"];

@@ -32,6 +32,12 @@ impl Record {
         if description.contains(';') { values.with_options.push(value) } else { values.plain.push(value) }
     }
 
+    /// Puts one value in the place of all that the attribute has.
+    pub fn replace(&mut self, description: &str, value: Vec<u8>) {
+        let values = Values { plain: vec![value], with_options: Vec::new() };
+        self.attributes.insert(key(description), values);
+    }
+
     /// The values of an attribute; none if the entry has no such attribute.
     pub fn values(&self, description: &str) -> impl Iterator<Item = &[u8]> {
         let values = self.attributes.get(&key(description));

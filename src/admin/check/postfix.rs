@@ -21,10 +21,10 @@ mod copies;
 mod doors;
 mod headers;
 mod milters;
-mod postconf;
+pub(in crate::admin) mod postconf;
 mod rules;
 mod services;
-mod settings;
+pub(in crate::admin) mod settings;
 mod socket;
 mod world;
 

@@ -2,10 +2,10 @@
 
 use super::doubts::Survey;
 use super::indexes::{self, INDEXES};
-use super::progress::Progress;
 use super::report::{Report, quoted};
 use super::schema::{self, Known, SCHEMA};
 use super::watch::{self, WATCH};
+use crate::admin::progress::Progress;
 use crate::config::{Config, Server, Transport};
 use crate::directory::Failure;
 use crate::directory::filter::Filter;
@@ -249,7 +249,7 @@ impl Examination<'_> {
     async fn entries(&mut self) -> Passed {
         let directory = &self.config.directory;
         let mut survey = Survey::new(&directory.schema, &self.config.rules.grants);
-        let mut progress = Progress::default();
+        let mut progress = Progress::of("entries read");
         let any = Filter::present("objectClass");
         let end = self.directory.every(&any, Wanted::Values, |record| {
             survey.see(&record);

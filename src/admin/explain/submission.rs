@@ -31,6 +31,11 @@ impl Submission {
         Self { header, original: Original::default(), body: Vec::new(), mail_from: None, smtputf8: true }
     }
 
+    /// A message with `address` in From and as its envelope sender.
+    pub(crate) fn of_address_alone(address: &Address) -> Self {
+        Self { mail_from: Some(address.to_string()), ..Self::of_address(address) }
+    }
+
     /// The message in these octets, as it would be submitted. A client asks for SMTPUTF8 where it needs it.
     pub(super) fn of_message(octets: &[u8], mail_from: Option<&str>) -> Self {
         let (mut header, mut original) = (Header::default(), Original::default());

@@ -17,7 +17,7 @@ const PROGRAMS: [&str; 5] = ["smtpd", "cleanup", "smtp", "lmtp", "pickup"];
 
 /// Why Postfix's settings cannot be read.
 #[derive(Debug, Error)]
-pub(super) enum PostconfError {
+pub(in crate::admin) enum PostconfError {
     /// The directory is none of Postfix, or may not be read.
     #[error("{}: {error}", .file.display())]
     File {
@@ -40,7 +40,7 @@ pub(super) enum PostconfError {
 }
 
 impl PostconfError {
-    pub(super) fn advice(&self) -> &'static str {
+    pub(in crate::admin) fn advice(&self) -> &'static str {
         match self {
             Self::File { .. } => "name the directory that holds main.cf and master.cf, such as /etc/postfix",
             Self::Program { .. } => {
@@ -52,7 +52,7 @@ impl PostconfError {
 }
 
 /// The settings, and what postconf warns of.
-pub(super) fn read(directory: &Path) -> Result<(Settings, Vec<String>), PostconfError> {
+pub(in crate::admin) fn read(directory: &Path) -> Result<(Settings, Vec<String>), PostconfError> {
     for name in ["main.cf", "master.cf"] {
         let file = directory.join(name);
         std::fs::File::open(&file).map_err(|error| PostconfError::File { file, error })?;
@@ -91,7 +91,7 @@ fn apply(
 }
 
 /// `name = value`, one a line.
-pub(super) fn values(text: &str) -> Values {
+pub(in crate::admin) fn values(text: &str) -> Values {
     Values::new(text.lines().filter_map(pair))
 }
 
@@ -101,7 +101,7 @@ fn pair(line: &str) -> Option<(String, String)> {
 }
 
 /// The lines of `master.cf` (master(5)) that run one of [`PROGRAMS`], with the values of `main.cf`.
-pub(super) fn services(lines: &str, main: &Values) -> Vec<Service> {
+pub(in crate::admin) fn services(lines: &str, main: &Values) -> Vec<Service> {
     let service = |line: &str| {
         let mut columns = line.split_ascii_whitespace();
         let (name, kind) = (columns.next()?, columns.next()?);
@@ -127,7 +127,7 @@ fn chroot_by_default(main: &Values) -> bool {
 }
 
 /// The lines `name/kind/parameter = value` of a service.
-pub(super) fn overrides_of(service: &Service, lines: &str) -> Vec<(String, String)> {
+pub(in crate::admin) fn overrides_of(service: &Service, lines: &str) -> Vec<(String, String)> {
     let start = format!("{}/", service.label());
     lines.lines().filter_map(|line| pair(line.strip_prefix(&start)?)).collect()
 }
@@ -144,7 +144,7 @@ fn postconf(directory: &Path, arguments: &[&str]) -> Result<(String, String), Po
 }
 
 /// Runs one of Postfix's commands for a directory, from PATH or from [`COMMANDS`].
-pub(super) fn command(
+pub(in crate::admin) fn command(
     name: &str,
     directory: &Path,
     arguments: &[&str],

@@ -9,34 +9,34 @@ const CLASSES: usize = 8;
 
 /// Parameters by name, with everything expanded. A parameter that this Postfix does not know is not there.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Values(HashMap<String, String>);
+pub(in crate::admin) struct Values(HashMap<String, String>);
 
 impl Values {
-    pub(super) fn new(values: impl IntoIterator<Item = (String, String)>) -> Self {
+    pub(in crate::admin) fn new(values: impl IntoIterator<Item = (String, String)>) -> Self {
         Self(values.into_iter().collect())
     }
 
     /// The value, empty if there is none.
-    pub(super) fn get(&self, name: &str) -> &str {
+    pub(in crate::admin) fn get(&self, name: &str) -> &str {
         self.0.get(name).map_or("", String::as_str)
     }
 
     /// Whether this version of Postfix has the parameter.
-    pub(super) fn knows(&self, name: &str) -> bool {
+    pub(in crate::admin) fn knows(&self, name: &str) -> bool {
         self.0.contains_key(name)
     }
 
-    pub(super) fn is_yes(&self, name: &str) -> bool {
+    pub(in crate::admin) fn is_yes(&self, name: &str) -> bool {
         self.get(name).eq_ignore_ascii_case("yes")
     }
 
     /// The words of a list.
-    pub(super) fn list(&self, name: &str) -> Vec<&str> {
+    pub(in crate::admin) fn list(&self, name: &str) -> Vec<&str> {
         words(self.get(name))
     }
 
     /// The restrictions of a list, with what restriction classes stand for.
-    pub(super) fn restrictions(&self, name: &str) -> Vec<&str> {
+    pub(in crate::admin) fn restrictions(&self, name: &str) -> Vec<&str> {
         self.expanded(self.list(name), CLASSES)
     }
 
@@ -50,7 +50,7 @@ impl Values {
 }
 
 /// The words of a list: parted by white space and commas, where braces hold together (postconf(5)).
-pub(super) fn words(text: &str) -> Vec<&str> {
+pub(in crate::admin) fn words(text: &str) -> Vec<&str> {
     let mut depth = 0_usize;
     let parts = |c: char| {
         match c {
@@ -64,12 +64,12 @@ pub(super) fn words(text: &str) -> Vec<&str> {
 }
 
 /// What stands in braces, if the word is in braces.
-pub(super) fn in_braces(word: &str) -> Option<&str> {
+pub(in crate::admin) fn in_braces(word: &str) -> Option<&str> {
     word.strip_prefix('{')?.strip_suffix('}').map(str::trim)
 }
 
 /// A time as Postfix writes it: a number, and perhaps a unit; without one, seconds.
-pub(super) fn time(text: &str) -> Option<Duration> {
+pub(in crate::admin) fn time(text: &str) -> Option<Duration> {
     let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at_checked(end)?;
     let factor = match unit {
@@ -85,24 +85,24 @@ pub(super) fn time(text: &str) -> Option<Duration> {
 
 /// A line of `master.cf`, with the settings that its processes see.
 #[derive(Clone, Debug)]
-pub(super) struct Service {
+pub(in crate::admin) struct Service {
     /// The first column: a port, perhaps with an address, or a socket.
-    pub(super) name: String,
+    pub(in crate::admin) name: String,
     /// The second column: `inet`, `unix`, `pass`.
-    pub(super) kind: String,
+    pub(in crate::admin) kind: String,
     /// Whether its processes see the queue directory alone.
-    pub(super) chroot: bool,
+    pub(in crate::admin) chroot: bool,
     /// The program.
-    pub(super) command: String,
+    pub(in crate::admin) command: String,
     /// What `-o` sets.
-    pub(super) overrides: Vec<String>,
+    pub(in crate::admin) overrides: Vec<String>,
     /// What is in force.
-    pub(super) values: Values,
+    pub(in crate::admin) values: Values,
 }
 
 impl Service {
     /// As postconf(1) names it.
-    pub(super) fn label(&self) -> String {
+    pub(in crate::admin) fn label(&self) -> String {
         format!("{}/{}", self.name, self.kind)
     }
 
@@ -111,28 +111,28 @@ impl Service {
     }
 
     /// Whether the Internet delivers here: the port of SMTP, or what postscreen(8) passes on.
-    pub(super) fn is_for_the_internet(&self) -> bool {
+    pub(in crate::admin) fn is_for_the_internet(&self) -> bool {
         self.kind == "pass" || matches!(self.port(), "smtp" | "25")
     }
 
     /// Whether it is where people send from, by its name (RFC 6409, RFC 8314).
-    pub(super) fn is_for_submission(&self) -> bool {
+    pub(in crate::admin) fn is_for_submission(&self) -> bool {
         matches!(self.port(), "submission" | "587" | "submissions" | "smtps" | "465")
     }
 
     /// Whether this machine alone can reach it, by its name.
-    pub(super) fn is_for_this_machine(&self) -> bool {
+    pub(in crate::admin) fn is_for_this_machine(&self) -> bool {
         let host = self.name.rsplit_once(':').map_or("", |(host, _)| host);
         self.kind == "unix" || host.starts_with("127.") || matches!(host, "localhost" | "[::1]")
     }
 
     /// Whether people log in here.
-    pub(super) fn takes_logins(&self) -> bool {
+    pub(in crate::admin) fn takes_logins(&self) -> bool {
         self.values.is_yes("smtpd_sasl_auth_enable")
     }
 
     /// The line that sets a parameter for this service, where the one in force stands.
-    pub(super) fn line(&self, name: &str, value: &str) -> String {
+    pub(in crate::admin) fn line(&self, name: &str, value: &str) -> String {
         if !self.overrides.iter().any(|own| own == name) {
             return main_line(name, value);
         }
@@ -144,48 +144,48 @@ impl Service {
     }
 
     /// The line that sets a parameter for this service alone.
-    pub(super) fn own_line(&self, name: &str, value: &str) -> String {
+    pub(in crate::admin) fn own_line(&self, name: &str, value: &str) -> String {
         let own = Self { overrides: vec![name.to_owned()], ..self.clone() };
         own.line(name, value)
     }
 }
 
 /// The line that sets a parameter for all services.
-pub(super) fn main_line(name: &str, value: &str) -> String {
+pub(in crate::admin) fn main_line(name: &str, value: &str) -> String {
     format!("write, in main.cf: {name} = {value}")
 }
 
 /// One Postfix.
 #[derive(Clone, Debug)]
-pub(super) struct Settings {
+pub(in crate::admin) struct Settings {
     /// Where `main.cf` and `master.cf` are.
-    pub(super) directory: PathBuf,
+    pub(in crate::admin) directory: PathBuf,
     /// What `main.cf` says, and what is by default.
-    pub(super) main: Values,
+    pub(in crate::admin) main: Values,
     /// The services that take mail in, change it or send it on.
-    pub(super) services: Vec<Service>,
+    pub(in crate::admin) services: Vec<Service>,
 }
 
 impl Settings {
     /// The services that run a program.
-    pub(super) fn running<'a>(&'a self, command: &'a str) -> impl Iterator<Item = &'a Service> {
+    pub(in crate::admin) fn running<'a>(&'a self, command: &'a str) -> impl Iterator<Item = &'a Service> {
         self.services.iter().filter(move |service| service.command == command)
     }
 
     /// What holds for cleanup(8), to which a service gives its mail.
-    pub(super) fn cleanup_of(&self, service: &Service) -> &Values {
+    pub(in crate::admin) fn cleanup_of(&self, service: &Service) -> &Values {
         let name = service.values.get("cleanup_service_name");
         let mut cleanups = self.running("cleanup");
         cleanups.find(|cleanup| cleanup.name == name).map_or(&self.main, |cleanup| &cleanup.values)
     }
 
     /// The directory of the queue: where Postfix's daemons work, and their root in a chroot.
-    pub(super) fn queue(&self) -> &Path {
+    pub(in crate::admin) fn queue(&self) -> &Path {
         Path::new(self.main.get("queue_directory"))
     }
 
     /// Whether some service gives its mail to a filter, which gives it back to another one.
-    pub(super) fn has_filters(&self) -> bool {
+    pub(in crate::admin) fn has_filters(&self) -> bool {
         let filters = |values: &Values| {
             ["content_filter", "smtpd_proxy_filter"].iter().any(|name| !values.get(name).is_empty())
         };
@@ -193,7 +193,7 @@ impl Settings {
     }
 
     /// Whether a filter gives mail back to this service: nobody logs in, and others do not reach it.
-    pub(super) fn is_given_back_to(&self, service: &Service) -> bool {
+    pub(in crate::admin) fn is_given_back_to(&self, service: &Service) -> bool {
         self.has_filters()
             && service.is_for_this_machine()
             && !service.takes_logins()

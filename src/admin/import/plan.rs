@@ -1,0 +1,380 @@
+//! What each login and address amount to.
+//!
+//! An address of the login's own entry needs nothing. One that nobody has becomes its alias; one of another entry a grant
+//! of send-as, for that is what login maps come to: the envelope sender is theirs, and From was never looked at. Where no
+//! entry can say it, an `[[account]]` does.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use super::change::Change;
+use super::maps::{LoginMaps, Owned};
+use super::verdicts::{Judge, Verdict};
+use super::{Amounts, ByLogin, ImportError, Row, folded};
+use crate::address::{Address, Pattern};
+use crate::admin::check::Known;
+use crate::admin::roll::{Found, Roll};
+use crate::config::{Accounts, Config};
+use crate::directory::Failure;
+use crate::directory::grants::Slot;
+use crate::directory::lookup::Resolver;
+use crate::directory::schema::{Dialect, Schema};
+use crate::dn::Dn;
+use crate::grant::{Account, Entry, Mode, Right};
+use crate::open::Backend;
+use crate::reply::printable;
+use crate::site::Site;
+
+/// What is to be done.
+#[derive(Default)]
+pub(super) struct Plan {
+    /// What each address and login amount to.
+    pub(super) rows: Vec<Row>,
+    /// Entries that change, by name.
+    pub(super) changes: BTreeMap<Dn, Change>,
+    /// `[[account]]`, by login in lower case.
+    pub(super) accounts: ByLogin<Planned>,
+    /// What one should know.
+    pub(super) notes: Vec<String>,
+}
+
+/// An `[[account]]`.
+pub(super) struct Planned {
+    /// As it is to be.
+    pub(super) account: Account,
+    /// Whether the configuration has one with this login, which this one replaces.
+    pub(super) replaces: bool,
+    /// Why, a line each.
+    pub(super) comments: Vec<String>,
+}
+
+/// Works it out.
+pub(super) struct Planner<'a> {
+    schema: &'a Schema,
+    configured: &'a Accounts,
+    judge: Judge<'a, Resolver<Backend>>,
+    site: &'a Site<Resolver<Backend>>,
+    roll: &'a Roll<'a>,
+    shared: Option<Dn>,
+    accounts_only: bool,
+    send_as: Option<String>,
+    alias: Option<(String, &'static str)>,
+}
+
+impl<'a> Planner<'a> {
+    pub(super) async fn new(
+        config: &'a Config,
+        site: &'a Site<Resolver<Backend>>,
+        roll: &'a Roll<'a>,
+        shared: Option<Dn>,
+        accounts_only: bool,
+    ) -> Result<Self, ImportError> {
+        let schema = &config.directory.schema;
+        let known = match &site.lookup.directory {
+            Backend::File(_) => None,
+            Backend::Server(server) => {
+                let root = server.read(&Dn::default(), &["subschemaSubentry"]).await?;
+                Known::ask(server, root.as_ref()).await?
+            }
+        };
+        let is_known = |name: &&String| known.as_ref().is_none_or(|known| known.attribute(name).is_some());
+        let alias = match schema.dialect {
+            Dialect::Standard => schema.alias.iter().find(is_known).map(|name| (name.clone(), "")),
+            // MS-ADA3: all addresses are in one attribute, the primary with SMTP: in front.
+            Dialect::ActiveDirectory => {
+                schema.address.iter().find(is_known).map(|name| (name.clone(), "smtp:"))
+            }
+        };
+        Ok(Self {
+            schema,
+            configured: &config.accounts,
+            judge: Judge::new(site),
+            site,
+            roll,
+            shared,
+            accounts_only,
+            send_as: schema.granting(Right::SendAs).iter().find(is_known).cloned(),
+            alias,
+        })
+    }
+
+    /// What all of it amounts to.
+    pub(super) async fn plan(mut self, maps: &LoginMaps) -> Result<Plan, ImportError> {
+        let mut plan = Plan::default();
+        if self.send_as.is_none() || self.alias.is_none() {
+            plan.notes.push(
+                "the server knows no attribute for aliases or none for send-as: load contrib/ldap/delegation.ldif; until \
+                 then it comes to [[account]]"
+                    .to_owned(),
+            );
+        }
+        for login in maps.logins() {
+            self.meet(&login, &mut plan).await?;
+        }
+        for (domain, logins) in &maps.domains {
+            for login in logins {
+                self.whole(login, &format!("*@{domain}"), &mut plan);
+            }
+        }
+        for login in &maps.everywhere {
+            self.whole(login, "*", &mut plan);
+        }
+        for owned in &maps.owned {
+            self.address(owned, &mut plan).await?;
+        }
+        Ok(plan)
+    }
+
+    /// Tells what is special about a login.
+    async fn meet(&mut self, login: &str, plan: &mut Plan) -> Result<(), Failure> {
+        let shown = printable(login);
+        match self.judge.person(login).await {
+            Ok(Some(_)) => {}
+            Ok(None) => {
+                let stripped = login.rsplit_once('@');
+                let known = match stripped {
+                    Some((name, _)) => self.site.lookup.entry(name).await.unwrap_or(None),
+                    None => None,
+                };
+                plan.notes.push(match (stripped, known) {
+                    (Some((name, realm)), Some(_)) => format!(
+                        "{shown}: the directory knows {} alone; directory.realms = [\"{}\"] strips the realm, and then \
+                         most of what follows for this login is not needed",
+                        printable(name),
+                        printable(realm)
+                    ),
+                    _ => format!("{shown}: nobody in the directory logs in as this; it comes to an [[account]]"),
+                });
+            }
+            Err(failure @ Failure::AmbiguousLogin(_)) => {
+                plan.notes.push(format!("{shown}: all its mail is deferred: {failure}"));
+            }
+            Err(failure @ (Failure::Unavailable(_) | Failure::BadAnswer(_))) => return Err(failure),
+        }
+        Ok(())
+    }
+
+    /// A login that owns all of a domain, or everything.
+    fn whole(&self, login: &str, pattern: &str, plan: &mut Plan) {
+        let note = format!(
+            "{}: \"{pattern}\" makes every such address its own, other people's too, with nothing that shows who wrote; \
+             name the addresses instead, if you can",
+            printable(login)
+        );
+        self.account(login, pattern, &note, plan);
+        plan.rows.push(row(pattern, login, None, Amounts::Account, Some(note.clone())));
+        plan.notes.push(note);
+    }
+
+    /// An address with all who own it.
+    async fn address(&mut self, owned: &Owned, plan: &mut Plan) -> Result<(), ImportError> {
+        let address = &owned.address;
+        let holders = self.holders(address).await?;
+        let mut takers: Vec<(String, Option<Arc<Entry>>)> = Vec::new();
+        for login in &owned.logins {
+            let entry = match self.judge.person(login).await {
+                Ok(person) => person.map(|person| person.entry),
+                Err(failure @ Failure::AmbiguousLogin(_)) => {
+                    let why = Some(failure.to_string());
+                    plan.rows.push(row(&address.to_string(), login, None, Amounts::Nothing, why));
+                    continue;
+                }
+                Err(failure) => return Err(failure.into()),
+            };
+            match self.judge.verdict(login, address).await? {
+                Verdict::Allowed("own") => plan.push(address, login, entry.as_deref(), Amounts::Own, None),
+                Verdict::Allowed(_) => plan.push(address, login, entry.as_deref(), Amounts::Granted, None),
+                Verdict::Refused(_) => takers.push((login.clone(), entry)),
+            }
+        }
+        let mut entries: Vec<_> = takers.iter().filter_map(|(_, entry)| entry.clone()).collect();
+        entries.sort_by(|a, b| a.dn.cmp(&b.dn));
+        entries.dedup_by(|a, b| a.dn == b.dn);
+        let alone = entries.len() == 1 && takers.iter().all(|(_, entry)| entry.is_some());
+        for (login, entry) in &takers {
+            let Some(entry) = entry.as_ref().filter(|_| !self.accounts_only) else {
+                self.by_account(owned, login, None, &holders, plan);
+                continue;
+            };
+            let done = match holders.as_slice() {
+                [] if alone => self.alias(address, login, entry, plan).await?,
+                [] => self.mailbox(address, login, entry, plan)?,
+                holders => self.grants(address, login, entry, holders, plan)?,
+            };
+            if !done {
+                self.by_account(owned, login, Some(entry), &holders, plan);
+            }
+        }
+        Ok(())
+    }
+
+    /// Who has an address as it stands, in the directory or in a domain that it stands for.
+    async fn holders(&self, address: &Address) -> Result<Vec<Found>, Failure> {
+        if address.is_literal() {
+            return Ok(Vec::new());
+        }
+        let mapped = self.site.rules.addresses.mapped(address.domain());
+        let mapped = Address::from_parts(address.local(), mapped).unwrap_or_else(|_| address.clone());
+        let mut found = self.roll.with_address(address).await?;
+        if found.is_empty() && mapped != *address {
+            found = self.roll.with_address(&mapped).await?;
+        }
+        found.retain(|found| found.is_principal);
+        Ok(found)
+    }
+
+    /// An alias of the login's entry; whether it can be one.
+    async fn alias(
+        &self,
+        address: &Address,
+        login: &str,
+        entry: &Entry,
+        plan: &mut Plan,
+    ) -> Result<bool, ImportError> {
+        let Some((attribute, prefix)) = self.alias.as_ref().filter(|_| !address.is_literal()) else {
+            return Ok(false);
+        };
+        if !plan.changes.contains_key(&entry.dn) {
+            let Some(found) = self.roll.at(&entry.dn).await? else { return Ok(false) };
+            plan.changes.insert(entry.dn.clone(), Change::of(&found));
+        }
+        let Some(change) = plan.changes.get_mut(&entry.dn) else { return Ok(false) };
+        if !change.entry(self.schema).has(address) {
+            change.add_alias(attribute, &format!("{prefix}{address}"));
+            change.comments.push(format!("{} also writes as {address}, which nobody has", printable(login)));
+        }
+        plan.push(address, login, Some(entry), Amounts::Alias, None);
+        Ok(true)
+    }
+
+    /// Send-as for a new shared mailbox; whether one is wanted.
+    fn mailbox(
+        &self,
+        address: &Address,
+        login: &str,
+        entry: &Entry,
+        plan: &mut Plan,
+    ) -> Result<bool, ImportError> {
+        let usable = self.schema.dialect == Dialect::Standard && !address.is_literal();
+        let (Some(below), Some(_), true) = (&self.shared, &self.send_as, usable) else { return Ok(false) };
+        // RFC 4514 section 2.4: what means something in a name is escaped.
+        let escaped: String = address
+            .to_string()
+            .chars()
+            .flat_map(|c| [Some('\\').filter(|_| "\"+,;<>\\=#".contains(c)), Some(c)])
+            .flatten()
+            .collect();
+        let Ok(dn) = Dn::parse(&format!("cn={escaped},{below}")) else { return Ok(false) };
+        let change = plan.changes.entry(dn.clone()).or_insert_with(|| {
+            let attribute = self.schema.address.first().map_or("mail", String::as_str);
+            Change::mailbox(dn.clone(), attribute, address)
+        });
+        let granted = self.grant_on(change, entry);
+        if granted {
+            plan.push(address, login, Some(entry), Amounts::Shared, None);
+        }
+        Ok(granted)
+    }
+
+    /// Send-as from all who hold the address; whether it would count.
+    fn grants(
+        &self,
+        address: &Address,
+        login: &str,
+        entry: &Entry,
+        holders: &[Found],
+        plan: &mut Plan,
+    ) -> Result<bool, ImportError> {
+        let rules = &self.site.rules.grants;
+        let within = holders.iter().all(|holder| rules.share_context(&entry.dn, &holder.entry.dn));
+        if !within || self.send_as.is_none() || holders.iter().any(|holder| holder.entry.dn == entry.dn) {
+            return Ok(false);
+        }
+        for holder in holders {
+            let own = plan.changes.entry(holder.entry.dn.clone()).or_insert_with(|| Change::of(holder));
+            if !self.grant_on(own, entry) {
+                return Ok(false);
+            }
+            own.comments.push(format!("{} writes as {address}", printable(login)));
+        }
+        let list = holders.iter().any(|holder| holder.entry.is_group && !holder.is_group);
+        let kind = if list { "the address of a distribution list; " } else { "" };
+        let note = format!("{kind}send-on-behalf instead shows recipients who wrote");
+        plan.push(address, login, Some(entry), Amounts::SendAs, Some(note));
+        Ok(true)
+    }
+
+    fn grant_on(&self, change: &mut Change, delegate: &Entry) -> bool {
+        let Some(attribute) = &self.send_as else { return false };
+        let form = self.schema.grant_form(attribute);
+        let slot = Slot { record: &change.record, right: Right::SendAs, attribute, form };
+        let Ok(modifications) = slot.grant(delegate, false) else { return false };
+        let is_there = change
+            .entry(self.schema)
+            .grants
+            .iter()
+            .any(|grant| grant.right == Right::SendAs && grant.delegate.names(delegate));
+        if !is_there {
+            change.apply(modifications);
+        }
+        true
+    }
+
+    fn by_account(
+        &self,
+        owned: &Owned,
+        login: &str,
+        entry: Option<&Entry>,
+        holders: &[Found],
+        plan: &mut Plan,
+    ) {
+        let address = owned.address.to_string();
+        let note = match holders {
+            [] if self.accounts_only => None,
+            [] if entry.is_some() => {
+                Some("several share it: --shared DN makes a shared mailbox of it instead".to_owned())
+            }
+            [] => None,
+            [holder, ..] => Some(format!("it belongs to {}", printable(holder.entry.dn.as_str()))),
+        };
+        let comment = note.as_ref().map_or_else(|| owned.key.clone(), |note| format!("{address}: {note}"));
+        self.account(login, &address, &comment, plan);
+        plan.push(&owned.address, login, entry, Amounts::Account, note);
+    }
+
+    /// One more address, or pattern, of an `[[account]]`.
+    fn account(&self, login: &str, pattern: &str, comment: &str, plan: &mut Plan) {
+        let Ok(pattern) = Pattern::parse(pattern) else { return };
+        let planned = plan.accounts.entry(folded(login)).or_insert_with(|| {
+            let there = self.configured.get(login);
+            let account = there.map_or_else(|| empty(login, None), |there| Account::clone(there));
+            Planned { account, replaces: there.is_some(), comments: Vec::new() }
+        });
+        if !planned.account.may_send.contains(&pattern) {
+            planned.account.may_send.push(pattern);
+        }
+        planned.comments.push(printable(comment));
+    }
+}
+
+impl Plan {
+    fn push(
+        &mut self,
+        address: &Address,
+        login: &str,
+        entry: Option<&Entry>,
+        amounts_to: Amounts,
+        note: Option<String>,
+    ) {
+        self.rows.push(row(&address.to_string(), login, entry, amounts_to, note));
+    }
+}
+
+fn row(address: &str, login: &str, entry: Option<&Entry>, amounts_to: Amounts, note: Option<String>) -> Row {
+    let entry = entry.map(|entry| printable(entry.dn.as_str()));
+    Row { address: printable(address), login: printable(login), entry, amounts_to, note }
+}
+
+fn empty(login: &str, mode: Option<Mode>) -> Account {
+    Account { login: login.to_owned(), may_send: Vec::new(), envelope: Vec::new(), mode }
+}
