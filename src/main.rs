@@ -5,7 +5,8 @@ use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
 use delegation_milter::address::is_forbidden;
 use delegation_milter::admin::change::{self, Caller, Request, Verb};
 use delegation_milter::admin::check;
@@ -81,6 +82,11 @@ enum Command {
     Grant(Change),
     /// Let DELEGATE send for PRINCIPAL no more: writes to the LDAP server as the caller.
     Revoke(Change),
+    /// Print what completes this program's commands and options in a shell.
+    Completions {
+        /// The shell.
+        shell: Shell,
+    },
 }
 
 /// What is imported.
@@ -240,6 +246,7 @@ fn run(runtime: &Runtime, config: &Path, command: Command) -> ExitCode {
                 Err(error) => fail(USAGE, error),
             })
         }
+        Command::Completions { shell } => completions(shell),
     }
 }
 
@@ -276,6 +283,12 @@ fn serve(runtime: &Runtime, file: &Path, config: Config) -> ExitCode {
     }
     let served = runtime.block_on(delegation_milter::serve(file, config));
     served.map_or_else(|error| fail(USAGE, error), |()| ExitCode::SUCCESS)
+}
+
+fn completions(shell: Shell) -> ExitCode {
+    let mut script = Vec::new();
+    clap_complete::generate(shell, &mut Arguments::command(), env!("CARGO_PKG_NAME"), &mut script);
+    print(String::from_utf8_lossy(&script).trim_end(), 0)
 }
 
 /// Prints an answer; the status says what it amounts to. Who closes the pipe has read enough, as head(1) does.

@@ -562,3 +562,22 @@ fn a_log_that_cannot_be_written_stops_nothing() {
     process.wait().unwrap();
     assert_eq!(answer.0, 'a');
 }
+
+/// Each shell has a script; bash, which is on every machine, completes by it.
+#[test]
+fn shells_complete_commands_and_options() {
+    for shell in ["bash", "elvish", "fish", "powershell", "zsh"] {
+        let output = program(&["completions", shell]);
+        let script = String::from_utf8(output.stdout).unwrap();
+        assert_eq!(output.status.code(), Some(0), "{shell}");
+        for word in ["explain", "revoke", "mail-from", "completions"] {
+            assert!(script.contains(word), "{word} is not in the script for {shell}");
+        }
+    }
+    let files = TempDir::new();
+    let script = files.write("completion", program(&["completions", "bash"]).stdout);
+    let asked = "source \"$1\"; COMP_WORDS=(delegation-milter exp) COMP_CWORD=1; \
+                 _delegation__milter delegation-milter exp delegation-milter; echo \"${COMPREPLY[@]}\"";
+    let output = Command::new("bash").args(["-c", asked, "bash"]).arg(&script).output().unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), "explain\n");
+}
