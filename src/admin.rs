@@ -10,6 +10,7 @@ pub mod explain;
 pub mod import;
 pub mod list;
 mod progress;
+pub mod report;
 mod roll;
 mod standing;
 

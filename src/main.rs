@@ -13,6 +13,7 @@ use delegation_milter::admin::check;
 use delegation_milter::admin::explain::{self, Question};
 use delegation_milter::admin::import::{self, Format};
 use delegation_milter::admin::list;
+use delegation_milter::admin::report::{self, Question as Logs};
 use delegation_milter::config::Config;
 use delegation_milter::grant::Right;
 use delegation_milter::logging;
@@ -78,6 +79,24 @@ enum Command {
     /// Say what the rules of another program amount to, and where verdicts would differ; changes nothing.
     #[command(subcommand)]
     Import(Import),
+    /// Say who sent for whom, by the lines in the log: also who was refused, or would be.
+    Report {
+        /// Leave out what is older: a date, a date and a time, or how long ago (24h, 7d).
+        #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
+        since: Option<String>,
+        /// Say whom enforcement would hit, and what to do, from what observe mode logged.
+        #[arg(long)]
+        would_refuse: bool,
+        /// Answer in JSON.
+        #[arg(long)]
+        json: bool,
+        /// Also write a page with charts to this file.
+        #[arg(long, value_name = "FILE")]
+        html: Option<PathBuf>,
+        /// Logs, in any format of log.format, of syslog or journalctl, also gzipped; - for standard input.
+        #[arg(required = true, value_name = "LOG")]
+        logs: Vec<PathBuf>,
+    },
     /// Let DELEGATE send for PRINCIPAL: writes to the LDAP server as the caller.
     Grant(Change),
     /// Let DELEGATE send for PRINCIPAL no more: writes to the LDAP server as the caller.
@@ -237,6 +256,9 @@ fn run(runtime: &Runtime, config: &Path, command: Command) -> ExitCode {
             })
         }
         Command::Import(Import::LoginMaps(what)) => with(config, |config| login_maps(runtime, config, what)),
+        Command::Report { since, would_refuse, json, html, logs } => {
+            report(&Logs { since, would_refuse, logs }, json, html.as_deref())
+        }
         Command::Grant(what) => with(config, |config| change(runtime, config, Verb::Grant, &what)),
         Command::Revoke(what) => with(config, |config| change(runtime, config, Verb::Revoke, &what)),
         Command::List { address, json } => {
@@ -267,6 +289,15 @@ fn change(runtime: &Runtime, config: Config, verb: Verb, change: &Change) -> Exi
     match runtime.block_on(change::change(config, &request, change.caller())) {
         Ok(answer) => print(&answer.render(change.json), if answer.is_done() { 0 } else { REFUSED }),
         Err(error) if error.is_temporary() => fail(UNAVAILABLE, error),
+        Err(error) => fail(USAGE, error),
+    }
+}
+
+fn report(question: &Logs, json: bool, html: Option<&Path>) -> ExitCode {
+    let written = report::report(question)
+        .and_then(|report| html.map_or(Ok(()), |file| report::write_page(&report, file)).map(|()| report));
+    match written {
+        Ok(report) => print(&report.render(json), if report.is_good() { 0 } else { REFUSED }),
         Err(error) => fail(USAGE, error),
     }
 }

@@ -106,14 +106,19 @@ impl Line<'_> {
         self.counts.judged(verdict, rule, self.case.took);
     }
 
-    /// The gist of the fields, as the text format has them; none where the fields are seen without it.
+    /// The gist of the fields, as the text format has them; none where the fields are seen without it. With the client
+    /// and the rule: fail2ban sees of an entry of the journal this text alone.
     fn message(&self, verdict: &str, rule: &str, why: Option<(&str, &str)>) -> Option<String> {
         let Case { message, queue_id, .. } = self.case;
         logging::needs_message().then(|| {
             let (queue_id, login) = (printable(queue_id), printable(&message.login));
             let from = authors(message).map(|from| format!(" from={from:?}")).unwrap_or_default();
+            let client =
+                client(self.case.client).map(|client| format!(" client={client:?}")).unwrap_or_default();
             let why = why.map(|(name, why)| format!(" {name}={why:?}")).unwrap_or_default();
-            format!("queue_id={queue_id:?} login={login:?}{from} verdict={verdict:?} rule={rule:?}{why}")
+            format!(
+                "queue_id={queue_id:?}{client} login={login:?}{from} verdict={verdict:?} rule={rule:?}{why}"
+            )
         })
     }
 
@@ -140,9 +145,12 @@ pub(super) fn unauthenticated(
 ) {
     let (mail_from, verdict, reply) = (reverse_path(envelope), refused(mode), reply.to_string());
     counts.verdict(verdict, "unauthenticated");
-    let message = logging::needs_message()
-        .then(|| format!("mail_from={mail_from:?} verdict={verdict:?} reply={reply:?}"));
-    info!(message, client = client(from), mail_from, verdict, rule = "unauthenticated", reply);
+    let (client, rule) = (client(from), "unauthenticated");
+    let message = logging::needs_message().then(|| {
+        let client = client.iter().map(|client| format!("client={client:?} ")).collect::<String>();
+        format!("{client}mail_from={mail_from:?} verdict={verdict:?} rule={rule:?} reply={reply:?}")
+    });
+    info!(message, client, mail_from, verdict, rule, reply);
 }
 
 fn client(address: Option<IpAddr>) -> Option<String> {
