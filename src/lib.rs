@@ -11,7 +11,8 @@
 //! - [`config`] is a configuration that cannot be wrong; [`site`] is one in force; [`open`] wires the two to a directory.
 //! - The milter's edge: [`listener`] accepts connections, [`callbacks`] translates the protocol, [`session`] remembers a
 //!   message and has it judged, [`bodies`] and [`transactions`] count what is under way, [`serve()`] runs it all.
-//! - [`health`] is how the program is, [`metrics`] is what it counts, [`monitor`] shows both over HTTP.
+//! - [`health`] is how the program is, [`metrics`] is what it counts; [`monitor`] shows both over HTTP, `service` tells
+//!   systemd.
 //! - [`bounce`] makes the report on a refused message and hands it to a relay.
 //! - [`admin`] is the administrator's edge.
 #![cfg_attr(test, allow(clippy::too_many_lines, reason = "tables of cases are long"))]
@@ -43,6 +44,7 @@ pub mod policy;
 pub mod reply;
 pub mod scheduling;
 mod serve;
+mod service;
 pub mod session;
 pub mod site;
 pub mod transactions;

@@ -1,15 +1,19 @@
-//! The socket that Postfix connects to: bound with its group and mode, accepted from by several threads, alive when
-//! descriptors run out, closed first when the program ends; and the stream behind it, which writes each answer at once.
+//! The socket that Postfix connects to: handed over by systemd ([`given()`]), or bound with its group and mode; accepted
+//! from by several threads, alive when descriptors run out, closed first when the program ends; and the stream behind it,
+//! which writes each answer at once.
 //!
 //! indymilter ends when `accept` fails, and writes every packet by itself. Both are put right here: a failure is waited
 //! out, and what belongs together leaves in one write, which over TCP also spares Nagle's algorithm its wait.
 
+use std::ffi::OsString;
 use std::fs::{self, Permissions};
 use std::future::Future;
 use std::io;
 use std::net::{SocketAddr, TcpListener as BoundTcp};
+use std::os::linux::net::SocketAddrExt;
+use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
-use std::os::unix::net::UnixListener as BoundUnix;
+use std::os::unix::net::{SocketAddr as UnixAddress, UnixListener as BoundUnix};
 use std::path::{Path, PathBuf};
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -22,8 +26,10 @@ use tracing::error;
 use crate::config::Listen;
 use crate::transactions::Transactions;
 
+mod given;
 mod stream;
 
+pub use given::given;
 pub use stream::OneWrite;
 
 /// How many connections may wait to be accepted; the system may allow fewer (listen(2)).
@@ -55,6 +61,12 @@ pub enum ListenError {
     /// The group does not exist.
     #[error("cannot give the socket to the group \"{0}\": there is no such group; correct \"socket_group\"")]
     NoGroup(String),
+    /// What systemd hands over is no socket to listen on.
+    #[error(
+        "cannot listen on what systemd hands over: {0}; in the .socket unit, write ListenStream= with a path or an \
+         address, no other Listen…=, and Accept=no"
+    )]
+    Given(String),
     /// The system refuses.
     #[error("cannot listen on {listen}: {action}: {error}{}", remedy(.error))]
     System {
@@ -79,11 +91,16 @@ fn remedy(error: &io::Error) -> &'static str {
 
 /// A bound socket. Dropped, it takes no more connections once its [`Acceptor`]s are gone too.
 #[derive(Debug)]
-pub enum Socket {
-    /// TCP
+pub struct Socket {
+    bound: Bound,
+    /// The file of a Unix socket that we made. Another's stays when we go.
+    own: Option<PathBuf>,
+}
+
+#[derive(Debug)]
+enum Bound {
     Inet(BoundTcp),
-    /// A Unix socket and its path.
-    Unix(BoundUnix, PathBuf),
+    Unix(BoundUnix),
 }
 
 impl Socket {
@@ -97,38 +114,48 @@ impl Socket {
 
     /// How connections arrive.
     pub fn transport(&self) -> Transport {
-        match self {
-            Self::Inet(_) => Transport::Inet,
-            Self::Unix(..) => Transport::Unix,
+        match self.bound {
+            Bound::Inet(_) => Transport::Inet,
+            Bound::Unix(_) => Transport::Unix,
         }
     }
 
     /// Where it listens, for the log.
     pub fn describe(&self) -> String {
-        match self {
-            Self::Inet(listener) => match listener.local_addr() {
+        match &self.bound {
+            Bound::Inet(listener) => match listener.local_addr() {
                 Ok(address) => format!("inet:{address}"),
                 Err(_) => "inet".to_owned(),
             },
-            Self::Unix(_, path) => format!("unix:{}", path.display()),
+            Bound::Unix(listener) => match listener.local_addr() {
+                Ok(address) => format!("unix:{}", file_of(&address).display()),
+                Err(_) => "unix".to_owned(),
+            },
         }
     }
 }
 
 impl Drop for Socket {
     fn drop(&mut self) {
-        if let Self::Unix(_, path) = self {
+        if let Some(path) = &self.own {
             // What cannot be removed is stale at the next start, and removed then.
             let _ = fs::remove_file(path);
         }
     }
 }
 
+/// The file of a Unix socket; one in no file (unix(7), abstract) is written with "@", as ss(8) does.
+fn file_of(address: &UnixAddress) -> PathBuf {
+    let abstract_name = || address.as_abstract_name().map(|name| [b"@", name].concat());
+    let path = address.as_pathname().map(Path::to_owned);
+    path.or_else(|| Some(OsString::from_vec(abstract_name()?).into())).unwrap_or_default()
+}
+
 async fn bind_inet(host: &str, port: u16) -> Result<Socket, ListenError> {
     let listen = || format!("inet:{host}:{port}");
     let failed = |error| ListenError::System { listen: listen(), action: "bind", error };
     match listen_inet(host, port).await {
-        Ok(listener) => Ok(Socket::Inet(listener)),
+        Ok(listener) => Ok(Socket { bound: Bound::Inet(listener), own: None }),
         Err(error) if error.kind() == io::ErrorKind::AddrInUse => Err(ListenError::InUse(listen())),
         Err(error) => Err(failed(error)),
     }
@@ -170,7 +197,7 @@ fn bind_unix(path: &Path, group: Option<&str>, mode: u32) -> Result<Socket, List
     fs::set_permissions(path, Permissions::from_mode(mode)).map_err(failed("set the mode"))?;
     // Only now: until then nobody can connect, neither those who may not nor, to be turned away, those who may.
     let listener = socket.listen(BACKLOG).and_then(UnixListener::into_std).map_err(failed("listen"))?;
-    Ok(Socket::Unix(listener, path.to_owned()))
+    Ok(Socket { bound: Bound::Unix(listener), own: Some(path.to_owned()) })
 }
 
 /// Removes a socket that an earlier process left behind; one that answers belongs to a living process.
@@ -212,9 +239,9 @@ impl Acceptor {
     ///
     /// The system has no descriptor left, or cannot wait for one more.
     pub fn new(socket: &Socket, transactions: Transactions) -> io::Result<Self> {
-        let listener = Some(match socket {
-            Socket::Inet(listener) => Listener::Inet(TcpListener::from_std(listener.try_clone()?)?),
-            Socket::Unix(listener, _) => Listener::Unix(UnixListener::from_std(listener.try_clone()?)?),
+        let listener = Some(match &socket.bound {
+            Bound::Inet(listener) => Listener::Inet(TcpListener::from_std(listener.try_clone()?)?),
+            Bound::Unix(listener) => Listener::Unix(UnixListener::from_std(listener.try_clone()?)?),
         });
         let ending = Box::pin(async move { transactions.ending().await });
         Ok(Self { listener, ending, retry: None, has_accepted: false })
@@ -283,7 +310,7 @@ mod tests {
     async fn who_connects_in_a_burst_waits() {
         let listen = Listen::Inet { host: "127.0.0.1".to_owned(), port: 0 };
         let socket = Socket::bind(&listen).await.unwrap();
-        let Socket::Inet(listener) = &socket else { panic!("{listen:?} is not inet") };
+        let Bound::Inet(listener) = &socket.bound else { panic!("{listen:?} is not inet") };
         let address = listener.local_addr().unwrap();
         let connect = |_| TcpStream::connect_timeout(&address, Duration::from_millis(900));
         let connected: io::Result<Vec<_>> = (0..BURST).map(connect).collect();

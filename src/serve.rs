@@ -1,5 +1,5 @@
 //! The milter as a running program: from a configuration to a listening socket, reload on SIGHUP, an orderly end on
-//! SIGTERM or SIGINT.
+//! SIGTERM or SIGINT. As PID 1 of a container too: it has handlers for these, and no children.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,9 +14,10 @@ use tracing::{error, info, warn};
 use crate::callbacks;
 use crate::config::{Config, ConfigError, Listen};
 use crate::health::{Health, Phase};
-use crate::listener::{ListenError, Socket};
+use crate::listener::{self, ListenError, Socket};
 use crate::monitor::Monitor;
 use crate::open::{self, Answers, OpenError};
+use crate::service::Manager;
 use crate::site::Site;
 use crate::transactions::Transactions;
 use crate::workers::Workers;
@@ -30,6 +31,9 @@ const DRAIN: Duration = Duration::from_secs(60);
 
 /// How long, after that, replies may take to be read.
 const DRAIN_REPLIES: Duration = Duration::from_secs(5);
+
+/// What the system takes, after that, to end a process that has little left.
+const AT_LAST: Duration = Duration::from_secs(5);
 
 /// Why the program cannot run.
 #[derive(Debug, thiserror::Error)]
@@ -53,24 +57,32 @@ pub enum ServeError {
 
 /// Serves until a signal ends it. `path` is where the configuration is read from anew.
 pub async fn serve(path: &Path, config: Config) -> Result<(), ServeError> {
-    let (listen, metrics) = (config.listen.clone(), config.metrics.clone());
+    // First, while nobody else looks into the environment or opens descriptors.
+    let given = listener::given()?;
+    let signals = Signals::new()?;
+    let manager = Manager::from_environment();
+    let listen = given.is_empty().then(|| config.listen.clone());
+    let metrics = config.metrics.clone();
     let health = Health::default();
     let site = open::site(config, None, &health)?;
     raise_descriptor_limit();
-    let signals = Signals::new()?;
-    let socket = Socket::bind(&listen).await?;
+    let sockets = sockets(given, listen.as_ref()).await?;
     let (sender, current) = watch::channel(Arc::new(site));
     let transactions = Transactions::default();
     let monitor = Monitor::start(metrics.as_ref(), &health, &current, &transactions);
     let _monitor = monitor.await.map_err(ServeError::Monitor)?;
-    let workers = Workers::start(&socket, MAX_CONNECTIONS, &transactions, || {
-        callbacks::callbacks(current.clone(), transactions.clone(), socket.transport())
+    let workers = Workers::start(&sockets, MAX_CONNECTIONS, &transactions, |transport| {
+        callbacks::callbacks(current.clone(), transactions.clone(), transport)
     })?;
     health.enter(Phase::Serving);
-    info!(listen = %socket.describe(), version = env!("CARGO_PKG_VERSION"), "ready");
+    info!(listen = described(&sockets), version = env!("CARGO_PKG_VERSION"), "ready");
+    manager.ready(&health);
+    // Beside, so that a reload of a long file does not look like the end of life.
+    tokio::spawn(manager.clone().attend(health.clone(), workers.pulse()));
+    let path = path.to_owned();
     let reload =
-        Reload { path: path.to_owned(), listen, metrics, sender, transactions: transactions.clone(), health };
-    let end = until_the_end(signals, reload, socket, &transactions);
+        Reload { path, listen, metrics, sender, transactions: transactions.clone(), health, manager };
+    let end = until_the_end(signals, reload, sockets, &transactions);
     tokio::select! {
         result = workers.until(end) => result?,
         () = overdue(&transactions) => warn!("ending: connections that do not read their reply are closed"),
@@ -78,6 +90,21 @@ pub async fn serve(path: &Path, config: Config) -> Result<(), ServeError> {
     let (messages, bodies) = transactions.counts();
     info!(messages, bodies, "ended");
     Ok(())
+}
+
+/// What `listen` says, or where that is not used, what systemd has handed over.
+async fn sockets(given: Vec<Socket>, listen: Option<&Listen>) -> Result<Vec<Socket>, ListenError> {
+    match listen {
+        Some(listen) => Ok(vec![Socket::bind(listen).await?]),
+        None => {
+            info!("\"listen\" is not used: systemd hands over what to listen on");
+            Ok(given)
+        }
+    }
+}
+
+fn described(sockets: &[Socket]) -> String {
+    sockets.iter().map(Socket::describe).collect::<Vec<_>>().join(", ")
 }
 
 /// Waits until the end is due and [`DRAIN`] is long over: a peer that never reads its reply would keep a connection,
@@ -121,7 +148,12 @@ impl Signals {
 
 /// Reloads on SIGHUP until a signal ends the program; then waits for what is under way, a second signal, or
 /// [`DRAIN`].
-async fn until_the_end(mut signals: Signals, reload: Reload, socket: Socket, transactions: &Transactions) {
+async fn until_the_end(
+    mut signals: Signals,
+    reload: Reload,
+    sockets: Vec<Socket>,
+    transactions: &Transactions,
+) {
     loop {
         tokio::select! {
             _ = signals.terminate.recv() => break,
@@ -131,7 +163,8 @@ async fn until_the_end(mut signals: Signals, reload: Reload, socket: Socket, tra
     }
     info!("ending: no new connections; open transactions are finished");
     reload.health.enter(Phase::Ending);
-    drop(socket);
+    reload.manager.stopping(&reload.health, DRAIN + DRAIN_REPLIES + AT_LAST);
+    drop(sockets);
     transactions.end();
     tokio::select! {
         () = transactions.closed() => {}
@@ -143,16 +176,19 @@ async fn until_the_end(mut signals: Signals, reload: Reload, socket: Socket, tra
 /// What SIGHUP does.
 struct Reload {
     path: PathBuf,
-    listen: Listen,
+    /// None: it is not used.
+    listen: Option<Listen>,
     metrics: Option<Listen>,
     sender: watch::Sender<Arc<Site<Answers>>>,
     transactions: Transactions,
     health: Health,
+    manager: Manager,
 }
 
 impl Reload {
     /// Puts the configuration and the directory in force as they are now. If either is bad, the old ones stay.
     fn reload(&self) {
+        self.manager.reloading();
         match self.load() {
             Ok(site) => {
                 self.sender.send_replace(Arc::new(site));
@@ -170,11 +206,12 @@ impl Reload {
                 self.health.reloaded(Some(mistakes.into()));
             }
         }
+        self.manager.ready(&self.health);
     }
 
     fn load(&self) -> Result<Site<Answers>, ServeError> {
         let config = Config::load(&self.path)?;
-        if config.listen != self.listen {
+        if self.listen.as_ref().is_some_and(|listen| *listen != config.listen) {
             warn!("the new \"listen\" counts from the next start");
         }
         if config.metrics != self.metrics {

@@ -208,8 +208,12 @@ impl Milter {
         self.log().lines().rfind(|line| line.contains("reloaded")).unwrap_or_default().to_owned()
     }
 
+    pub(crate) fn pid(&self) -> Pid {
+        Pid::from_raw(i32::try_from(self.process.id()).unwrap())
+    }
+
     pub(crate) fn signal(&self, signal: Signal) {
-        kill(Pid::from_raw(i32::try_from(self.process.id()).unwrap()), signal).unwrap();
+        kill(self.pid(), signal).unwrap();
     }
 
     /// Waits until it ends by itself.

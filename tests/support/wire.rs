@@ -11,15 +11,15 @@ pub(crate) const ACTIONS: u32 = 0x1ff;
 pub(crate) const STEPS: u32 = 0x1f_ffff;
 
 /// A connection in the part of the MTA.
-pub(crate) struct Wire {
-    stream: UnixStream,
+pub(crate) struct Wire<S = UnixStream> {
+    stream: S,
 }
 
 /// A packet from the milter: its letter and what follows.
 #[derive(Debug, Eq, PartialEq)]
 pub(crate) struct Packet(pub(crate) char, pub(crate) Vec<u8>);
 
-impl Wire {
+impl Wire<UnixStream> {
     pub(crate) fn connect(socket: &Path) -> Self {
         let stream = UnixStream::connect(socket).unwrap();
         stream.set_read_timeout(Some(PATIENCE)).unwrap();
@@ -28,7 +28,20 @@ impl Wire {
 
     /// Connects, and negotiates with what is offered.
     pub(crate) fn negotiate(socket: &Path, actions: u32, steps: u32) -> (Self, Negotiated) {
-        let mut wire = Self::connect(socket);
+        Wire::negotiate_over(Self::connect(socket).stream, actions, steps)
+    }
+
+    /// Says that nothing more comes, and gives back all packets that still do.
+    pub(crate) fn finish(&mut self) -> Vec<Packet> {
+        let _ = self.stream.shutdown(std::net::Shutdown::Write);
+        std::iter::from_fn(|| self.try_receive()).collect()
+    }
+}
+
+impl<S: Read + Write> Wire<S> {
+    /// Negotiates over this connection.
+    pub(crate) fn negotiate_over(stream: S, actions: u32, steps: u32) -> (Self, Negotiated) {
+        let mut wire = Self { stream };
         wire.send('O', &[6u32.to_be_bytes(), actions.to_be_bytes(), steps.to_be_bytes()].concat());
         let Packet(letter, body) = wire.receive();
         assert_eq!(letter, 'O');
@@ -74,12 +87,6 @@ impl Wire {
         let mut packet = vec![0; u32::from_be_bytes(length).try_into().unwrap()];
         self.stream.read_exact(&mut packet).ok()?;
         Some(Packet(char::from(packet[0]), packet.split_off(1)))
-    }
-
-    /// Says that nothing more comes, and gives back all packets that still do.
-    pub(crate) fn finish(&mut self) -> Vec<Packet> {
-        let _ = self.stream.shutdown(std::net::Shutdown::Write);
-        std::iter::from_fn(|| self.try_receive()).collect()
     }
 }
 
