@@ -55,12 +55,55 @@ fn analyze(words: &[&str], unit: &str) -> (bool, String) {
 /// Of this unit alone: those that it names are this machine's, which may have its own faults.
 const VERIFY: [&str; 3] = ["verify", "--man=no", "--recursive-errors=no"];
 
+/// What systemd says before version 253, which keeps the `Type=` that stands before it.
+const TYPE_OF_253: &str = "Failed to parse service type, ignoring: notify-reload";
+
 #[test]
 fn systemd_understands_the_unit() {
-    let (content, said) = analyze(&VERIFY, &unit());
+    let unit = unit();
+    let (_, said) = analyze(&VERIFY, &unit);
+    let mut ours = said.lines().filter(|line| line.contains("delegation-milter"));
+    assert!(ours.all(|line| line.ends_with(TYPE_OF_253)), "{said}");
+    let of_252 = unit.replace("Type=notify-reload\n", "");
+    assert!(
+        unit.contains("\nType=notify\nType=notify-reload\n") && of_252.contains("\nType=notify\n"),
+        "{unit}"
+    );
+    let (content, said) = analyze(&VERIFY, &of_252);
     assert!(content && !said.contains("delegation-milter"), "{said}");
-    let (content, said) = analyze(&VERIFY, &unit().replace("PrivateTmp=yes", "PrivateTemp=yes"));
+    let (content, said) = analyze(&VERIFY, &of_252.replace("PrivateTmp=yes", "PrivateTemp=yes"));
     assert!(!content && said.contains("PrivateTemp"), "a slip is told: {said}");
+}
+
+/// One user, one directory and one socket, in all files that name them.
+#[test]
+fn the_files_of_systemd_tell_one_story() {
+    let read = |name: &str| std::fs::read_to_string(project("contrib/systemd").join(name)).unwrap();
+    let lines = |name: &str| {
+        let text =
+            read(name).lines().map(|line| line.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        let text: Vec<String> = text;
+        text.into_iter().filter(|line| !line.starts_with('#') && !line.is_empty()).collect::<Vec<_>>()
+    };
+    let has = |name: &str, line: &str| assert!(lines(name).iter().any(|own| own == line), "{name}: {line}");
+    has("delegation-milter.service", "User=delegation-milter");
+    has(
+        "delegation-milter.sysusers",
+        "u delegation-milter - \"Send on behalf and send as, for Postfix\" - -",
+    );
+    has("delegation-milter.sysusers", "m delegation-milter postfix");
+    let directory = "/var/spool/postfix/delegation-milter";
+    has("delegation-milter.tmpfiles", &format!("d {directory} 2770 root postfix -"));
+    has("delegation-milter.service", &format!("ReadWritePaths=-{directory}"));
+    has("delegation-milter.socket", &format!("ListenStream={directory}/milter.sock"));
+    let shipped = std::fs::read_to_string(project("conf/delegation-milter.toml")).unwrap();
+    assert!(shipped.contains(&format!("\nlisten = \"unix:{directory}/milter.sock\"\n")), "{shipped}");
+    let root = TempDir::new();
+    let users = project("contrib/systemd/delegation-milter.sysusers");
+    let root = format!("--root={}", root.path("").display());
+    let made = Command::new("systemd-sysusers").args([&root, "--dry-run"]).arg(users).output().unwrap();
+    let said = String::from_utf8_lossy(&made.stderr);
+    assert!(made.status.success() && said.contains("Creating user 'delegation-milter'"), "{said}");
 }
 
 /// The overall exposure of a unit.
