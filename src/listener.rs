@@ -120,6 +120,14 @@ impl Socket {
         }
     }
 
+    /// Another handle of a TCP socket, for what is no milter.
+    pub(crate) fn tcp(&self) -> io::Result<BoundTcp> {
+        match &self.bound {
+            Bound::Inet(listener) => listener.try_clone(),
+            Bound::Unix(_) => Err(io::ErrorKind::Unsupported.into()),
+        }
+    }
+
     /// Where it listens, for the log.
     pub fn describe(&self) -> String {
         match &self.bound {

@@ -58,11 +58,7 @@ impl Monitor {
 
 async fn bound(listen: &Listen) -> Result<TcpListener, ListenError> {
     let failed = |error| ListenError::System { listen: listen.to_string(), action: "serve", error };
-    match &Socket::bind(listen).await? {
-        Socket::Inet(listener) => listener.try_clone().map_err(failed),
-        // The configuration has no other.
-        Socket::Unix(..) => Err(failed(std::io::ErrorKind::Unsupported.into())),
-    }
+    Socket::bind(listen).await?.tcp().map_err(failed)
 }
 
 impl Shown {
