@@ -197,12 +197,12 @@ class Machine:
             (home / "delegation-milter_0.0.0-1_amd64.deb").touch()
             self.laid_out = True
 
-    def bash(self, script, **extra):
-        """Exit status and output of a script."""
+    def bash(self, script, strict=True, **extra):
+        """Exit status and output of a script; strict: ends with the first command that fails."""
         with tempfile.TemporaryFile() as out:
             # Not a pipe: what it starts and leaves running would keep that open.
             code = subprocess.run(
-                ["chroot", str(self.root), "/bin/bash", "-c", SESSION + script],
+                ["chroot", str(self.root), "/bin/bash", "-c", SESSION + STRICT * strict + script],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment(**extra), timeout=LIMIT, check=False,
             ).returncode
             out.seek(0)
@@ -241,8 +241,8 @@ def environment(**extra):
 SESSION = """cd /root
 [ ! -e /run/guide/exported ] || . /run/guide/exported
 trap 'export -p >/run/guide/exported' EXIT
-set -euo pipefail
 """
+STRICT = "set -euo pipefail\n"
 
 # A package that this machine has without a configuration gets the one that the page asks debconf for.
 AS_NEW = """
@@ -295,7 +295,7 @@ def expect(machine, command, shown, said, verbose, extra):
     until = time.monotonic() + (PATIENCE if "wait" in said else 0)
     status = int(said.get("status", 0))
     while True:
-        code, printed = machine.bash(command, **extra)
+        code, printed = machine.bash(command, strict=shown is None, **extra)
         good = code == status and (shown is None or looks_like(shown, printed))
         if good or time.monotonic() > until:
             break
