@@ -268,6 +268,9 @@ cd "$REPOSITORY"
 install -m 755 target/release/delegation-milter /usr/sbin/
 install -D -m 644 conf/delegation-milter.toml /etc/delegation-milter/delegation-milter.toml
 install -D -m 644 contrib/systemd/delegation-milter.service /lib/systemd/system/delegation-milter.service
+install -D -m 644 contrib/systemd/delegation-milter.sysusers /usr/lib/sysusers.d/delegation-milter.conf
+install -D -m 644 contrib/systemd/delegation-milter.tmpfiles /usr/lib/tmpfiles.d/delegation-milter.conf
+systemd-sysusers delegation-milter.conf
 mkdir -p /usr/share/doc/delegation-milter/examples
 cp -r contrib/ldap contrib/dovecot conf/demo.ldif /usr/share/doc/delegation-milter/examples/
 """

@@ -175,9 +175,9 @@ class Service:
         if not user:
             return []
         group = self.unit.last("Group") or user
-        extra = self.unit.words("SupplementaryGroups")
-        groups = ["--groups", ",".join(extra)] if extra else ["--clear-groups"]
-        return ["setpriv", "--reuid", user, "--regid", group, *groups, "--inh-caps=-all"]
+        own = subprocess.run(["chroot", str(self.root), "id", "-Gn", user], stdout=subprocess.PIPE, text=True, check=True)
+        groups = ",".join(own.stdout.split() + self.unit.words("SupplementaryGroups"))
+        return ["setpriv", "--reuid", user, "--regid", group, "--groups", groups, "--inh-caps=-all"]
 
     def prepare(self):
         user = self.unit.last("User")
