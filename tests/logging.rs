@@ -106,7 +106,7 @@ impl Hostile {
     /// Sends it, and gives back the replies.
     fn send(&self, milter: &Milter) -> Vec<Packet> {
         let (mut wire, _) = Wire::negotiate(milter.socket(), ACTIONS, STEPS);
-        let login = ["{auth_authen}", &self.login, "{mail_addr}", "x"];
+        let login = ["{auth_authen}", &self.login, "{mail_addr}", "x", "{client_addr}", "192.0.2.1"];
         wire.macros('M', &login);
         wire.send_strings('M', &[&self.mail_from]);
         wire.macros('L', &["i", &self.queue_id]);
@@ -312,7 +312,7 @@ fn the_journal_gets_one_entry_for_a_message() {
         if entry.contains_key("verdict") {
             let shown = fields_of(&format!("  INFO {message}"));
             let quoted = |name: &str| format!("{:?}", entry[name]).trim_matches('"').to_owned();
-            for name in ["queue_id", "login", "verdict", "rule"] {
+            for name in ["queue_id", "client", "login", "verdict", "rule"] {
                 assert_eq!(shown[name], quoted(name), "{entry:?}");
             }
             let of_the_journal =
