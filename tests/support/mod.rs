@@ -23,6 +23,7 @@ pub(crate) mod scheduling;
 pub(crate) mod sink;
 pub(crate) mod slapd;
 pub(crate) mod smtp;
+pub(crate) mod submission;
 pub(crate) mod text;
 pub(crate) mod wait;
 pub(crate) mod wire;

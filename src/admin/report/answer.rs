@@ -303,10 +303,9 @@ fn hit([login, address, rule]: [String; 3], when: &Count) -> (String, Hit) {
 /// What to do about a refusal by this rule, and the right that would allow it.
 fn advice(rule: &str) -> (&'static str, Option<&'static str>) {
     match rule {
-        "author" | "resender" | "envelope-sender" => (
-            "grant it if it is meant to be; send-as in place of send-on-behalf hides who sent",
-            Some("send-on-behalf"),
-        ),
+        "author" | "resender" | "envelope-sender" => {
+            ("grant it if it is meant to be (send-as hides who sent)", Some("send-on-behalf"))
+        }
         "actor" => ("grant scheduling if it is meant to be", Some("schedule")),
         "display-name" => {
             ("the name shown in From holds an address; have it changed in the mail program", None)

@@ -249,3 +249,6 @@ impl<'a> Message<'a> {
         Message { at: self.at, verdict: self.verdict, fields: self.fields.into_owned() }
     }
 }
+
+#[cfg(test)]
+mod tests;

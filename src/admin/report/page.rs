@@ -100,7 +100,7 @@ impl Report {
         }
         if let (Some(median), Some(p99)) = (self.milliseconds.median, self.milliseconds.p99) {
             card(html, &format!("{} ms", milliseconds(median)), "median", "");
-            card(html, &format!("{} ms", milliseconds(p99)), "99 of 100 within", "");
+            card(html, &format!("{} ms", milliseconds(p99)), "99th percentile", "");
         }
         html.raw("</ul>");
     }

@@ -13,7 +13,7 @@ use super::bars::told;
 use super::html::{Html, class, legend, share};
 
 /// The most columns of a chart.
-const MOST: i64 = 72;
+const MOST: i64 = 90;
 /// What a column may stand for, in hours.
 const UNITS: [(i64, &str); 9] = [
     (1, "hour"),
@@ -37,8 +37,10 @@ const STACK: [Verdict; 7] = [
     Verdict::Accept,
 ];
 const NOT_ACCEPTED: usize = 5;
+/// One column alone is not as wide as the chart: there is room for so many.
+const FEWEST: usize = 12;
 /// So many labels are below a chart at most.
-const LABELS: usize = 6;
+const LABELS: usize = 8;
 
 /// The verdicts over time; and once more without the accepted ones, beside which the others are too small to see.
 pub(super) fn verdicts(report: &Report, html: &mut Html) {
@@ -87,7 +89,7 @@ fn chart(
     let parts: Vec<_> = columns.iter().map(|(hour, counts)| (*hour, only(counts, stack))).collect();
     let sum = |parts: &[(Verdict, u64)]| parts.iter().map(|(_, count)| count).sum::<u64>();
     let top = grid(html, parts.iter().map(|(_, parts)| sum(parts)).max().unwrap_or_default(), title, size);
-    let width = share(1, columns.len() as u64);
+    let width = share(1, columns.len().max(FEWEST) as u64);
     let mut left = 0.0;
     for ((hour, parts), (_, counts)) in parts.iter().zip(columns) {
         html.raw("<g><title>").text(&label(*hour, unit)).raw(": ").text(&told(counts)).raw("</title>");
@@ -136,19 +138,26 @@ fn step(most: u64) -> u64 {
     }
 }
 
-/// When, below some of the columns; every other is left out on a narrow screen.
+/// When, below some of the columns: where days begin, if there are some. Every other is left out on a narrow screen.
 fn times(html: &mut Html, columns: &[(i64, Counts)], unit: i64, width: f64) {
-    let every = columns.len().div_ceil(LABELS).max(1);
-    let mut middle = width / 2.0;
-    for (number, (hour, _)) in columns.iter().enumerate() {
-        if number % every == 0 {
-            let minor = if (number / every) % 2 == 1 { "x minor" } else { "x" };
-            let at = if number == 0 { "x start" } else { minor };
-            html.raw("<text class=\"").text(at).raw("\" y=\"100%\" dy=\"20\"");
-            html.percent("x", if number == 0 { 0.0 } else { middle }).raw(">");
-            html.text(&label(*hour, unit)).raw("</text>");
-        }
-        middle += width;
+    let is_day = |hour: i64| hour.rem_euclid(24) == 0;
+    let days = unit < 24 && columns.iter().filter(|(hour, _)| is_day(*hour)).count() > 2;
+    let form = if unit >= 24 {
+        "%b %-d, %Y"
+    } else if days {
+        "%a, %b %-d"
+    } else {
+        "%b %-d, %H:%M"
+    };
+    let candidates: Vec<_> =
+        columns.iter().enumerate().filter(|(_, (hour, _))| !days || is_day(*hour)).collect();
+    let every = candidates.len().div_ceil(LABELS).max(1);
+    for (number, (column, (hour, _))) in candidates.into_iter().step_by(every).enumerate() {
+        #[allow(clippy::cast_precision_loss, reason = "at most some hundred columns")]
+        let left = width * column as f64;
+        html.raw(if number % 2 == 1 { "<text class=\"x minor\"" } else { "<text class=\"x\"" });
+        html.raw(" y=\"100%\" dy=\"20\"").percent("x", left).raw(">");
+        html.text(&civil(*hour).strftime(form).to_string()).raw("</text>");
     }
 }
 
@@ -167,25 +176,27 @@ pub(super) fn latency(report: &Report, html: &mut Html) {
         .raw("</p></figcaption>");
     let most = classes.iter().map(|class| class.messages).max().unwrap_or_default();
     let top = grid(html, most, "How many messages took how long", "tall marked");
-    let width = share(1, classes.len() as u64);
+    let width = share(1, classes.len().max(FEWEST) as u64);
     let mut left = 0.0;
-    for class in classes {
+    for (number, class) in classes.iter().enumerate() {
         let (from, to) = (milliseconds(class.from), milliseconds(class.to));
         html.raw("<g><title>").text(&format!("{from} to {to} ms: {} messages", thousands(class.messages)));
         html.raw("</title><rect class=\"hit\" height=\"100%\"").percent("x", left).percent("width", width);
         html.raw("/><rect class=\"time\"").percent("x", left + width * 0.04).percent("width", width * 0.92);
         html.percent("y", 100.0 - share(class.messages, top)).percent("height", share(class.messages, top));
-        html.raw("/></g><text class=\"x start\" y=\"100%\" dy=\"20\"").percent("x", left).raw(">");
+        // Every third has room on a narrow screen.
+        html.raw("/></g>").raw(if number % 3 == 0 { "<text class=\"x\"" } else { "<text class=\"x minor\"" });
+        html.raw(" y=\"100%\" dy=\"20\"").percent("x", left).raw(">");
         html.text(&from).raw("</text>");
         left += width;
     }
-    for (name, ms) in [("median", median), ("p99", p99)] {
+    for (name, ms, line, words) in [
+        ("median", median, "<line class=\"mark\" y1=\"-14\"", "<text dy=\"-6\" class=\""),
+        ("p99", p99, "<line class=\"mark\" y1=\"-32\"", "<text dy=\"-24\" class=\""),
+    ] {
         let x = place(report, ms);
         let side = if x > 80.0 { "mark end" } else { "mark" };
-        html.raw("<line class=\"mark\" y1=\"-14\" y2=\"100%\"")
-            .percent("x1", x)
-            .percent("x2", x)
-            .raw("/><text dy=\"-6\" class=\"");
+        html.raw(line).raw(" y2=\"100%\"").percent("x1", x).percent("x2", x).raw("/>").raw(words);
         html.raw(side).raw("\"").percent("x", x).raw(if x > 80.0 { " dx=\"-5\">" } else { " dx=\"5\">" });
         html.raw(name).raw(" ").text(&milliseconds(ms)).raw("</text>");
     }
@@ -195,7 +206,7 @@ pub(super) fn latency(report: &Report, html: &mut Html) {
 /// Where a time stands among the classes, in percent of the width.
 fn place(report: &Report, ms: f64) -> f64 {
     let classes = &report.milliseconds.classes;
-    let width = share(1, classes.len() as u64);
+    let width = share(1, classes.len().max(FEWEST) as u64);
     let mut left = 0.0;
     for class in classes {
         if ms < class.to {
