@@ -28,6 +28,8 @@ mod from;
 mod grant;
 #[path = "../fuzz/checks/ldif.rs"]
 mod ldif;
+#[path = "../fuzz/checks/log.rs"]
+mod log;
 #[path = "../fuzz/checks/message.rs"]
 mod message;
 #[path = "../fuzz/checks/mime.rs"]
@@ -101,4 +103,9 @@ fn grants() {
 #[test]
 fn files() {
     replay("ldif", ldif::check);
+}
+
+#[test]
+fn logs() {
+    replay("log", log::check);
 }
