@@ -1,8 +1,9 @@
-"""run.py [--verbose] [--shell] [--go-on] [--deb FILE] [--root TREE] PAGE: what "run" does inside its namespaces, for one page."""
+"""run.py [--verbose] [--shell] [--go-on] --deb FILE | --program FILE [--root TREE] PAGE: "run", inside its namespaces."""
 import argparse
 import os
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -132,7 +133,7 @@ def sh(*words):
 class Machine:
     """A tree that is thrown away, and what runs in it."""
 
-    def __init__(self, tree, deb):
+    def __init__(self, tree, deb, program):
         self.fresh = tree is not None
         sh("mount", "--make-rprivate", "/")
         # Unseen from outside, and gone with the namespace; and short, for names of sockets.
@@ -151,7 +152,7 @@ class Machine:
         self.journal = Journal(self.root)
         self.units = Units(self.root, self.journal)
         self.put_stand_ins()
-        self.put_package(deb)
+        self.put_package(deb, program)
 
     def mount_kernel(self):
         root = self.root
@@ -183,19 +184,15 @@ class Machine:
             path.chmod(0o755)
         self.units.serve({"apt-get": self.apt, "apt": self.apt})
 
-    def put_package(self, deb):
+    def put_package(self, deb, program):
         """What somebody who follows a page has downloaded."""
         home = self.root / "root"
         home.mkdir(mode=0o700, exist_ok=True)
-        self.laid_out = False
-        if deb is None and 'metadata.deb' in (REPOSITORY / "Cargo.toml").read_text():
-            subprocess.run(["cargo", "deb", "--no-build", "--quiet", "--output", str(home) + "/"],
-                           cwd=REPOSITORY, check=True, stdout=subprocess.DEVNULL)
-        elif deb:
-            sh("cp", deb, str(home))
-        else:
+        self.program = program
+        if program:
             (home / "delegation-milter_0.0.0-1_amd64.deb").touch()
-            self.laid_out = True
+        else:
+            sh("cp", deb, str(home))
 
     def bash(self, script, strict=True, **extra):
         """Exit status and output of a script; strict: ends with the first command that fails."""
@@ -225,7 +222,8 @@ class Machine:
         return 0, said
 
     def install_deb(self, name):
-        if self.laid_out:
+        if self.program:
+            shutil.copy(self.program, self.root / "run/guide/program")
             return self.bash(LAY_OUT, REPOSITORY="/run/guide/repository")
         return self.bash(f"dpkg --force-confdef --force-confold -i {shlex.quote(name)} 2>&1")
 
@@ -262,15 +260,16 @@ case $NAME in
 esac
 """
 
-# What the package does, as long as there is none.
+# What the package does, without one.
 LAY_OUT = """
 cd "$REPOSITORY"
-install -m 755 target/release/delegation-milter /usr/sbin/
+install -m 755 /run/guide/program /usr/sbin/delegation-milter
 install -D -m 644 conf/delegation-milter.toml /etc/delegation-milter/delegation-milter.toml
-install -D -m 644 contrib/systemd/delegation-milter.service /lib/systemd/system/delegation-milter.service
-install -D -m 644 contrib/systemd/delegation-milter.sysusers /usr/lib/sysusers.d/delegation-milter.conf
-install -D -m 644 contrib/systemd/delegation-milter.tmpfiles /usr/lib/tmpfiles.d/delegation-milter.conf
+install -m 644 contrib/systemd/delegation-milter.service contrib/systemd/delegation-milter.socket /lib/systemd/system/
+install -m 644 contrib/systemd/delegation-milter.sysusers /usr/lib/sysusers.d/delegation-milter.conf
+install -m 644 contrib/systemd/delegation-milter.tmpfiles /usr/lib/tmpfiles.d/delegation-milter.conf
 systemd-sysusers delegation-milter.conf
+systemd-tmpfiles --create delegation-milter.conf
 mkdir -p /usr/share/doc/delegation-milter/examples
 cp -r contrib/ldap contrib/dovecot conf/demo.ldif /usr/share/doc/delegation-milter/examples/
 """
@@ -322,6 +321,7 @@ def main():
     parser.add_argument("--shell", action="store_true")
     parser.add_argument("--go-on", action="store_true")
     parser.add_argument("--deb")
+    parser.add_argument("--program")
     parser.add_argument("--root")
     parser.add_argument("page")
     asked = parser.parse_args()
@@ -329,7 +329,7 @@ def main():
     step = None
     try:
         steps = read_page(asked.page)
-        machine = Machine(asked.root, asked.deb)
+        machine = Machine(asked.root, asked.deb, asked.program)
         for step in steps:
             if step.kind == "mark":
                 continue
