@@ -45,7 +45,10 @@ impl Standing {
             standing.down("threads", Some(since), says.to_owned());
         }
         standing.directory(&state.directory, stale, now);
-        standing.changes(&state.changes, now);
+        // While it is away, that it tells nothing says nothing new.
+        if matches!(state.directory, Directory::File | Directory::Up { .. }) {
+            standing.changes(&state.changes, now);
+        }
         if let Some((at, failure)) =
             state.reload.as_ref().and_then(|last| Some((last.at, last.failure.as_ref()?)))
         {
@@ -205,7 +208,7 @@ mod tests {
                  refused; until 1970-01-01T01:15:40Z what is remembered serves, and who is not remembered is deferred\n",
             ),
             (
-                away(940),
+                State { changes: Changes::Waiting { since: at(0) }, ..away(940) },
                 None,
                 "down\ndirectory: since 1970-01-01T00:15:40Z, the directory, ldap://a, does not answer: connection \
                  refused; mail is deferred\n",
