@@ -6,8 +6,10 @@ use serde::Serialize;
 
 pub mod change;
 pub mod check;
+pub mod colour;
 pub mod explain;
 pub mod import;
+pub mod init;
 pub mod list;
 mod progress;
 pub mod report;

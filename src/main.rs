@@ -10,8 +10,10 @@ use clap_complete::Shell;
 use delegation_milter::address::is_forbidden;
 use delegation_milter::admin::change::{self, Caller, Request, Verb};
 use delegation_milter::admin::check;
+use delegation_milter::admin::colour;
 use delegation_milter::admin::explain::{self, Question};
 use delegation_milter::admin::import::{self, Format};
+use delegation_milter::admin::init;
 use delegation_milter::admin::list;
 use delegation_milter::admin::report::{self, Question as Logs};
 use delegation_milter::config::Config;
@@ -51,6 +53,8 @@ enum Command {
         #[arg(long)]
         json: bool,
     },
+    /// Make a first configuration from what the directory says of itself; asks at a terminal for what is not given.
+    Init(Init),
     /// Say whether a login may write as an address, or send a message, and why.
     Explain {
         /// The login, as Postfix gives it in {auth_authen}.
@@ -106,6 +110,50 @@ enum Command {
         /// The shell.
         shell: Shell,
     },
+}
+
+/// What the configuration is made from; where it is written is --output, else --config.
+#[derive(Args)]
+struct Init {
+    /// The directory: ldap://HOST, ldaps://HOST, ldapi:///, or file:FILE.ldif for a trial. May be repeated.
+    #[arg(long = "url", value_name = "URL")]
+    urls: Vec<String>,
+    /// Entries outside this one do not count.
+    #[arg(long, value_name = "DN")]
+    base_dn: Option<String>,
+    /// Log in as this entry, now and later.
+    #[arg(long, value_name = "DN", conflicts_with = "external")]
+    bind_dn: Option<String>,
+    /// The file with its password.
+    #[arg(long, value_name = "FILE", requires = "bind_dn")]
+    bind_password_file: Option<PathBuf>,
+    /// Log in as whom the connection proves (SASL EXTERNAL).
+    #[arg(long)]
+    external: bool,
+    /// Begin TLS on an ldap:// connection; to another host it is tried anyway.
+    #[arg(long)]
+    start_tls: bool,
+    /// The certificates of the authorities that the server's certificate may come from.
+    #[arg(long, value_name = "FILE")]
+    ca_file: Option<PathBuf>,
+    /// Let a password go to another host without TLS.
+    #[arg(long)]
+    allow_plaintext: bool,
+    /// The product; guessed unless given.
+    #[arg(long, value_name = "NAME")]
+    preset: Option<String>,
+    /// Where Postfix finds the milter: unix:/PATH or inet:HOST:PORT.
+    #[arg(long, value_name = "WHERE")]
+    listen: Option<String>,
+    /// The file that is written; - prints it.
+    #[arg(long, value_name = "FILE")]
+    output: Option<PathBuf>,
+    /// Replace a file that is there.
+    #[arg(long)]
+    force: bool,
+    /// Answer in JSON.
+    #[arg(long)]
+    json: bool,
 }
 
 /// What is imported.
@@ -233,15 +281,10 @@ fn run(runtime: &Runtime, config: &Path, command: Command) -> ExitCode {
         Command::Serve => with(config, |loaded| serve(runtime, config, loaded)),
         Command::Check { postfix, json } => {
             let report = runtime.block_on(check::check(config, postfix.as_deref()));
-            let status = if report.is_wrong() {
-                USAGE
-            } else if report.is_unavailable() {
-                UNAVAILABLE
-            } else {
-                0
-            };
-            print(&report.render(json), status)
+            let status = standing(report.is_wrong(), report.is_unavailable());
+            answer(&report.render(json), json, status)
         }
+        Command::Init(what) => init(runtime, config, what),
         Command::Explain { login, address, message, mail_from, json } => {
             let question = match message {
                 Some(file) => Question::Message { file, mail_from },
@@ -249,7 +292,7 @@ fn run(runtime: &Runtime, config: &Path, command: Command) -> ExitCode {
             };
             with(config, |config| match runtime.block_on(explain::explain(config, &login, &question)) {
                 Ok(explanation) => {
-                    print(&explanation.render(json), if explanation.allowed() { 0 } else { REFUSED })
+                    answer(&explanation.render(json), json, if explanation.allowed() { 0 } else { REFUSED })
                 }
                 Err(error) if error.is_temporary() => fail(UNAVAILABLE, error),
                 Err(error) => fail(USAGE, error),
@@ -263,7 +306,9 @@ fn run(runtime: &Runtime, config: &Path, command: Command) -> ExitCode {
         Command::Revoke(what) => with(config, |config| change(runtime, config, Verb::Revoke, &what)),
         Command::List { address, json } => {
             with(config, |config| match runtime.block_on(list::list(config, &address)) {
-                Ok(listing) => print(&listing.render(json), if listing.is_known() { 0 } else { REFUSED }),
+                Ok(listing) => {
+                    answer(&listing.render(json), json, if listing.is_known() { 0 } else { REFUSED })
+                }
                 Err(error) if error.is_temporary() => fail(UNAVAILABLE, error),
                 Err(error) => fail(USAGE, error),
             })
@@ -272,11 +317,47 @@ fn run(runtime: &Runtime, config: &Path, command: Command) -> ExitCode {
     }
 }
 
+/// The exit status of what was looked at.
+fn standing(is_wrong: bool, is_unavailable: bool) -> u8 {
+    match (is_wrong, is_unavailable) {
+        (true, _) => USAGE,
+        (false, true) => UNAVAILABLE,
+        (false, false) => 0,
+    }
+}
+
+fn init(runtime: &Runtime, config: &Path, what: Init) -> ExitCode {
+    let request = init::Request {
+        urls: what.urls,
+        base_dn: what.base_dn,
+        bind_dn: what.bind_dn,
+        bind_password_file: what.bind_password_file,
+        external: what.external,
+        start_tls: what.start_tls,
+        ca_file: what.ca_file,
+        allow_plaintext: what.allow_plaintext,
+        preset: what.preset,
+        listen: what.listen,
+        output: what.output.unwrap_or_else(|| config.to_owned()),
+        force: what.force,
+    };
+    match runtime.block_on(init::init(request)) {
+        Ok(made) => {
+            let status = standing(made.is_wrong(), made.is_unavailable());
+            answer(&made.render(what.json), what.json || !made.is_written(), status)
+        }
+        Err(error) if error.is_temporary() => fail(UNAVAILABLE, error),
+        Err(error) => fail(USAGE, error),
+    }
+}
+
 fn login_maps(runtime: &Runtime, config: Config, what: LoginMaps) -> ExitCode {
     let LoginMaps { map, postfix, addresses, shared, format, json } = what;
+    // What other programs read has no colours.
+    let is_plain = json || !matches!(format, FormatName::Text);
     let request = import::Request { map, postfix, addresses, shared, format: format.into() };
     match runtime.block_on(import::login_maps(config, &request)) {
-        Ok(import) => print(&import.render(json), if import.is_complete() { 0 } else { REFUSED }),
+        Ok(import) => answer(&import.render(json), is_plain, if import.is_complete() { 0 } else { REFUSED }),
         Err(error) if error.is_temporary() => fail(UNAVAILABLE, error),
         Err(error) => fail(USAGE, error),
     }
@@ -287,7 +368,7 @@ fn change(runtime: &Runtime, config: Config, verb: Verb, change: &Change) -> Exi
     let (principal, delegate) = (principal.clone(), delegate.clone());
     let request = Request { verb, right: (*right).into(), principal, delegate };
     match runtime.block_on(change::change(config, &request, change.caller())) {
-        Ok(answer) => print(&answer.render(change.json), if answer.is_done() { 0 } else { REFUSED }),
+        Ok(done) => answer(&done.render(change.json), change.json, if done.is_done() { 0 } else { REFUSED }),
         Err(error) if error.is_temporary() => fail(UNAVAILABLE, error),
         Err(error) => fail(USAGE, error),
     }
@@ -320,6 +401,12 @@ fn completions(shell: Shell) -> ExitCode {
     let mut script = Vec::new();
     clap_complete::generate(shell, &mut Arguments::command(), env!("CARGO_PKG_NAME"), &mut script);
     print(String::from_utf8_lossy(&script).trim_end(), 0)
+}
+
+/// Prints an answer, with colours where it is for people at a terminal.
+fn answer(text: &str, json: bool, status: u8) -> ExitCode {
+    let painted = (!json && colour::is_wanted()).then(|| colour::painted(text));
+    print(painted.as_deref().unwrap_or(text), status)
 }
 
 /// Prints an answer; the status says what it amounts to. Who closes the pipe has read enough, as head(1) does.

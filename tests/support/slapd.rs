@@ -210,7 +210,7 @@ fn script() -> PathBuf {
 }
 
 /// Runs a command to its end; it may print while it reads.
-pub(super) fn finish(command: &mut Command, input: &str) -> Output {
+pub(crate) fn finish(command: &mut Command, input: &str) -> Output {
     let name = Path::new(command.get_program()).display().to_string();
     let mut process =
         command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap_or_else(

@@ -48,7 +48,8 @@ impl Known {
         self.attributes.get(&key(name)).map(String::as_str)
     }
 
-    fn knows_class(&self, name: &str) -> bool {
+    /// Whether the server knows a class.
+    pub(crate) fn knows_class(&self, name: &str) -> bool {
         self.classes.contains_key(&name.to_ascii_lowercase())
     }
 }

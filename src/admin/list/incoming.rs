@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::judge::{Judge, Opinion};
 use super::{Found, Holder, MOST, Roll, Row, Step, shown};
 use crate::address::Address;
+use crate::admin::progress::Progress;
 use crate::admin::standing::{self, Outlook};
 use crate::directory::Failure;
 use crate::directory::schema::MemberName;
@@ -123,7 +124,9 @@ impl Search<'_, '_> {
         let mut people: Vec<_> = std::mem::take(&mut self.people).into_values().collect();
         people.sort_by(|a, b| a.entry.dn.cmp(&b.entry.dn));
         let mut rows = Vec::new();
+        let mut progress = Progress::of("people judged");
         for person in &people {
+            progress.step();
             let opinions = self.judge.person(person, address, owners).await?;
             if opinions.is_empty() {
                 rows.push(Row::new(Opinion::without_login(person), address));

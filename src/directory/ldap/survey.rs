@@ -150,6 +150,26 @@ impl LdapDirectory {
         Ok(readable.filter(|(_, types)| *types > 0).map(|(dn, _)| dn).collect())
     }
 
+    /// How many entries match, but no more than `most`; none that may not be seen.
+    pub async fn count(&self, filter: &Filter, most: i32) -> Result<usize, Failure> {
+        let connection = self.connected().await?;
+        let mut ldap = connection.ldap.clone();
+        let filter = filter.to_string();
+        let asked = unless_it_panics(async {
+            ldap.with_controls(controls(self.schema.dialect));
+            let options = SearchOptions::new().sizelimit(most);
+            let base = self.base.as_str();
+            ldap.with_search_options(options).search(base, Scope::Subtree, &filter, [NO_ATTRIBUTES]).await
+        });
+        let found = timeout_at(self.deadline(), asked).await.map_err(|_| self.too_slow())?;
+        let found = found.and_then(|found| found.map_err(|error| error.to_string()));
+        let found = found.map_err(|why| self.away(&why))?;
+        if !matches!(found.1.rc, SUCCESS | SIZE_LIMIT | NO_SUCH_OBJECT | NO_ACCESS) {
+            self.check(&found.1, &self.base)?;
+        }
+        Ok(found.0.into_iter().filter(|entry| !entry.is_ref()).count())
+    }
+
     /// Walks over all entries that match, a page at a time; none of them is kept here.
     pub async fn every(
         &self,

@@ -1,0 +1,74 @@
+//! The file that is written: never over one that is there unless told, and never half.
+
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::{self, Write};
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt, chown};
+use std::path::{Path, PathBuf};
+
+use nix::unistd::Group;
+
+use super::{InitError, Request};
+
+/// The group that the package makes for the service, which must read the file.
+const GROUP: &str = "delegation-milter";
+
+/// For the owner and the service alone; where there is no such group, for everybody: no password is in it.
+const FOR_THE_GROUP: u32 = 0o640;
+const FOR_ALL: u32 = 0o644;
+
+fn is_standard_output(request: &Request) -> bool {
+    request.output == Path::new("-")
+}
+
+/// Says so before anything is asked.
+pub(super) fn refuse_to_replace(request: &Request) -> Result<(), InitError> {
+    let is_there = !is_standard_output(request) && request.output.symlink_metadata().is_ok();
+    if is_there && !request.force { Err(InitError::Exists(request.output.clone())) } else { Ok(()) }
+}
+
+/// Writes the file; none if it goes to standard output.
+pub(super) fn write(request: &Request, text: &str) -> Result<Option<PathBuf>, InitError> {
+    if is_standard_output(request) {
+        return Ok(None);
+    }
+    let file = &request.output;
+    match put(file, text, request.force) {
+        Ok(()) => Ok(Some(file.clone())),
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !request.force => {
+            Err(InitError::Exists(file.clone()))
+        }
+        Err(error) => Err(InitError::Write { file: file.clone(), error }),
+    }
+}
+
+/// A file that is there keeps its owner and permissions.
+fn put(file: &Path, text: &str, force: bool) -> io::Result<()> {
+    let there = fs::metadata(file).ok();
+    // Where a link leads is what is replaced.
+    let file = if force { file.canonicalize().unwrap_or_else(|_| file.to_owned()) } else { file.to_owned() };
+    let group = Group::from_name(GROUP).ok().flatten();
+    let (mode, owner, group) = match (&there, group) {
+        (Some(there), _) => (there.mode() & 0o7777, Some(there.uid()), Some(there.gid())),
+        (None, Some(group)) => (FOR_THE_GROUP, None, Some(group.gid.as_raw())),
+        (None, None) => (FOR_ALL, None, None),
+    };
+    let target = if there.is_some() { beside(&file) } else { file.clone() };
+    let mut options = OpenOptions::new();
+    let mut written = options.write(true).create_new(true).mode(0o600).open(&target)?;
+    let finish = || -> io::Result<()> {
+        written.write_all(text.as_bytes())?;
+        // Somebody else than root keeps the own group.
+        let _ = chown(&target, owner, group);
+        fs::set_permissions(&target, Permissions::from_mode(mode))?;
+        written.sync_all()?;
+        if target == file { Ok(()) } else { fs::rename(&target, &file) }
+    };
+    let mut finish = finish;
+    finish().inspect_err(|_| drop(fs::remove_file(&target)))
+}
+
+fn beside(file: &Path) -> PathBuf {
+    let mut name = file.file_name().unwrap_or_default().to_owned();
+    name.push(format!(".{}.new", std::process::id()));
+    file.with_file_name(name)
+}
