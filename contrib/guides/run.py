@@ -194,12 +194,12 @@ class Machine:
         else:
             sh("cp", deb, str(home))
 
-    def bash(self, script, strict=True, **extra):
-        """Exit status and output of a script; strict: ends with the first command that fails."""
+    def bash(self, script, **extra):
+        """Exit status and output of a script."""
         with tempfile.TemporaryFile() as out:
             # Not a pipe: what it starts and leaves running would keep that open.
             code = subprocess.run(
-                ["chroot", str(self.root), "/bin/bash", "-c", SESSION + STRICT * strict + script],
+                ["chroot", str(self.root), "/bin/bash", "-c", SESSION + script],
                 stdin=subprocess.DEVNULL, stdout=out, stderr=out, env=environment(**extra), timeout=LIMIT, check=False,
             ).returncode
             out.seek(0)
@@ -215,7 +215,7 @@ class Machine:
             if name.endswith(".deb"):
                 code, text = self.install_deb(name)
             else:
-                code, text = self.bash(AS_NEW, NAME=name)
+                code, text = self.bash(STRICT + AS_NEW, NAME=name)
             if code != 0:
                 return 100, said + text
             said += text
@@ -224,7 +224,7 @@ class Machine:
     def install_deb(self, name):
         if self.program:
             shutil.copy(self.program, self.root / "run/guide/program")
-            return self.bash(LAY_OUT, REPOSITORY="/run/guide/repository")
+            return self.bash(STRICT + LAY_OUT, REPOSITORY="/run/guide/repository")
         return self.bash(f"dpkg --force-confdef --force-confold -i {shlex.quote(name)} 2>&1")
 
 
@@ -240,6 +240,7 @@ SESSION = """cd /root
 [ ! -e /run/guide/exported ] || . /run/guide/exported
 trap 'export -p >/run/guide/exported' EXIT
 """
+# In blocks of commands; at a prompt, a pipe's status is that of its last command.
 STRICT = "set -euo pipefail\n"
 
 # A package that this machine has without a configuration gets the one that the page asks debconf for.
@@ -297,7 +298,7 @@ def expect(machine, command, shown, said, verbose, extra):
     until = time.monotonic() + (PATIENCE if "wait" in said else 0)
     status = int(said.get("status", 0))
     while True:
-        code, printed = machine.bash(command, strict=shown is None, **extra)
+        code, printed = machine.bash((STRICT if shown is None else "") + command, **extra)
         good = code == status and (shown is None or looks_like(shown, printed))
         if good or time.monotonic() > until:
             break
@@ -356,4 +357,5 @@ def main():
     os._exit(1 if failed else 0)
 
 
-main()
+if __name__ == "__main__":
+    main()
