@@ -145,7 +145,7 @@ mod tests {
         let text = |path: &str| Some(path.to_owned());
         let plain = Settings {
             urls: vec!["ldap://127.0.0.1".into()],
-            base_dn: text("dc=x\"y\\,z"),
+            base_dn: text(r#"dc=x\"y,dc=org"#),
             ..Settings::default()
         };
         let full = Settings {
