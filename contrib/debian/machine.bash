@@ -105,11 +105,14 @@ boot() {
     mount -t cgroup2 none "$groups"
     group=$groups/delegation-milter.$$
     mkdir "$group"
+    # Before the fork: its only child is to be the first process of what is booted.
+    local script
+    script="$(declare -f enter); enter \"\$1\""
     # shellcheck disable=SC2016 # the inner bash expands it
     "${clean_environment[@]}" bash -c '
         echo $$ >"$1/cgroup.procs"
         exec unshare --mount --pid --uts --ipc --net --cgroup --fork --kill-child -- bash -c "$2" boot "$3"
-    ' boot "$group" "$(declare -f enter); enter \"\$1\"" "$tree" >"$boot_log" 2>&1 </dev/null &
+    ' boot "$group" "$script" "$tree" >"$boot_log" 2>&1 </dev/null &
     unshare=$!
     until_so has_leader || fail 'nothing was booted'
     leader=$(<"/proc/$unshare/task/$unshare/children")
