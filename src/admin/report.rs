@@ -1,7 +1,7 @@
 //! `report LOG…`: who sent for whom, what was refused and put off, and how long it took; or whom enforcement would hit.
 //!
 //! It reads the lines that the program writes, in each of the formats of `log.format`, and as syslogd(8) and
-//! journalctl(1) pass them on; which it is shows by each line ([`line`]). What it keeps grows with the number of
+//! journalctl(1) pass them on; which it is shows by each line ([`mod@line`]). What it keeps grows with the number of
 //! different rows, up to a bound, not with that of the lines ([`table`]).
 
 use std::borrow::Cow;
