@@ -191,7 +191,7 @@ pub async fn login_maps(config: Config, request: &Request) -> Result<Import, Imp
     let further = request.addresses.as_deref().map(maps::addresses).transpose()?.unwrap_or_default();
     let mut maps = LoginMaps::read(&source, &company, further)?;
     let accounts_only = request.format == Format::Accounts;
-    let planner = Planner::new(&config, &site, &roll, shared, accounts_only).await?;
+    let planner = Planner::new(&config, &site, &roll, &company, shared, accounts_only).await?;
     let plan = planner.plan(&maps).await?;
     let (rows, ldif, accounts) = (plan.rows.clone(), ldif::write(&plan), accounts::write(&plan));
     let mut notes = std::mem::take(&mut maps.notes);

@@ -4,7 +4,7 @@
 //! of send-as, for that is what login maps come to: the envelope sender is theirs, and From was never looked at. Where no
 //! entry can say it, an `[[account]]` does.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use super::change::Change;
@@ -55,6 +55,8 @@ pub(super) struct Planner<'a> {
     judge: Judge<'a, Resolver<Backend>>,
     site: &'a Site<Resolver<Backend>>,
     roll: &'a Roll<'a>,
+    /// Who has which address.
+    held: HashMap<Address, Vec<&'a Found>>,
     shared: Option<Dn>,
     accounts_only: bool,
     send_as: Option<String>,
@@ -66,6 +68,7 @@ impl<'a> Planner<'a> {
         config: &'a Config,
         site: &'a Site<Resolver<Backend>>,
         roll: &'a Roll<'a>,
+        company: &'a [Found],
         shared: Option<Dn>,
         accounts_only: bool,
     ) -> Result<Self, ImportError> {
@@ -77,6 +80,10 @@ impl<'a> Planner<'a> {
                 Known::ask(server, root.as_ref()).await?
             }
         };
+        let mut held: HashMap<_, Vec<_>> = HashMap::new();
+        for found in company {
+            found.entry.addresses().for_each(|own| held.entry(own.clone()).or_default().push(found));
+        }
         let is_known = |name: &&String| known.as_ref().is_none_or(|known| known.attribute(name).is_some());
         let alias = match schema.dialect {
             Dialect::Standard => schema.alias.iter().find(is_known).map(|name| (name.clone(), "")),
@@ -91,6 +98,7 @@ impl<'a> Planner<'a> {
             judge: Judge::new(site),
             site,
             roll,
+            held,
             shared,
             accounts_only,
             send_as: schema.granting(Right::SendAs).iter().find(is_known).cloned(),
@@ -169,7 +177,7 @@ impl<'a> Planner<'a> {
     /// An address with all who own it.
     async fn address(&mut self, owned: &Owned, plan: &mut Plan) -> Result<(), ImportError> {
         let address = &owned.address;
-        let holders = self.holders(address).await?;
+        let holders = self.holders(address);
         let mut takers: Vec<(String, Option<Arc<Entry>>)> = Vec::new();
         for login in &owned.logins {
             let entry = match self.judge.person(login).await {
@@ -209,18 +217,12 @@ impl<'a> Planner<'a> {
     }
 
     /// Who has an address as it stands, in the directory or in a domain that it stands for.
-    async fn holders(&self, address: &Address) -> Result<Vec<Found>, Failure> {
-        if address.is_literal() {
-            return Ok(Vec::new());
-        }
+    fn holders(&self, address: &Address) -> Vec<Found> {
         let mapped = self.site.rules.addresses.mapped(address.domain());
-        let mapped = Address::from_parts(address.local(), mapped).unwrap_or_else(|_| address.clone());
-        let mut found = self.roll.with_address(address).await?;
-        if found.is_empty() && mapped != *address {
-            found = self.roll.with_address(&mapped).await?;
-        }
-        found.retain(|found| found.is_principal);
-        Ok(found)
+        let mapped = Address::from_parts(address.local(), mapped).ok();
+        let mut forms = std::iter::once(address).chain(&mapped);
+        let found = forms.find_map(|form| self.held.get(form));
+        found.into_iter().flatten().map(|found| Found::clone(found)).collect()
     }
 
     /// An alias of the login's entry; whether it can be one.
