@@ -1,25 +1,28 @@
-//! Arguments, exit codes; nothing else.
+//! Commands and exit codes; nothing else. `arguments.rs` has what may be said.
 
 use std::fmt::Display;
 use std::io::{self, Write};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
-use clap::{Args, CommandFactory, Parser, Subcommand, ValueEnum};
+use clap::{CommandFactory, Parser};
 use clap_complete::Shell;
 use delegation_milter::address::is_forbidden;
-use delegation_milter::admin::change::{self, Caller, Request, Verb};
+use delegation_milter::admin::change::{self, Request, Verb};
 use delegation_milter::admin::check;
 use delegation_milter::admin::colour;
 use delegation_milter::admin::explain::{self, Question};
-use delegation_milter::admin::import::{self, Format};
+use delegation_milter::admin::import;
 use delegation_milter::admin::init;
 use delegation_milter::admin::list;
 use delegation_milter::admin::report::{self, Question as Logs};
 use delegation_milter::config::Config;
-use delegation_milter::grant::Right;
 use delegation_milter::logging;
 use tokio::runtime::Runtime;
+
+mod arguments;
+
+use arguments::{Arguments, Change, Command, FormatName, Import, Init, LoginMaps};
 
 /// Exit statuses (specification, "Commands"; 75 is EX_TEMPFAIL of sysexits(3)).
 const REFUSED: u8 = 1;
@@ -28,237 +31,6 @@ const UNAVAILABLE: u8 = 75;
 
 /// The most threads for what the system does not do without waiting: names in the DNS, files.
 const MAX_BLOCKING: usize = 64;
-
-/// Send on behalf and send as, for Postfix.
-#[derive(Parser)]
-#[command(version, about)]
-struct Arguments {
-    /// The configuration file.
-    #[arg(long, value_name = "FILE", default_value = "/etc/delegation-milter/delegation-milter.toml")]
-    config: PathBuf,
-    #[command(subcommand)]
-    command: Option<Command>,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Serve Postfix (the default).
-    Serve,
-    /// Say what works and what does not: configuration, connection, schema, indexes, doubtful entries, Postfix.
-    Check {
-        /// Also look at the settings of the Postfix whose main.cf and master.cf are in this directory.
-        #[arg(long, value_name = "DIR")]
-        postfix: Option<PathBuf>,
-        /// Answer in JSON.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Make a first configuration from what the directory says of itself; asks at a terminal for what is not given.
-    Init(Init),
-    /// Say whether a login may write as an address, or send a message, and why.
-    Explain {
-        /// The login, as Postfix gives it in {auth_authen}.
-        login: String,
-        /// The address that stands in From.
-        #[arg(required_unless_present = "message", conflicts_with = "message")]
-        address: Option<String>,
-        /// A whole message in place of ADDRESS, as it would be submitted; - for standard input.
-        #[arg(long, value_name = "FILE")]
-        message: Option<PathBuf>,
-        /// The envelope sender of the message, '' for none; the login's own address unless given.
-        #[arg(long, value_name = "ADDR", requires = "message", conflicts_with = "address")]
-        mail_from: Option<String>,
-        /// Answer in JSON.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Say who may send for an address, and for whom it may send.
-    List {
-        /// The address of a person, a shared mailbox or a group.
-        address: String,
-        /// Answer in JSON.
-        #[arg(long)]
-        json: bool,
-    },
-    /// Say what the rules of another program amount to, and where verdicts would differ; changes nothing.
-    #[command(subcommand)]
-    Import(Import),
-    /// Say who sent for whom, by the lines in the log: also who was refused, or would be.
-    Report {
-        /// Leave out what is older: a date, a date and a time, or how long ago (24h, 7d).
-        #[arg(long, value_name = "WHEN", allow_hyphen_values = true)]
-        since: Option<String>,
-        /// Say whom enforcement would hit, and what to do, from what observe mode logged.
-        #[arg(long)]
-        would_refuse: bool,
-        /// Answer in JSON.
-        #[arg(long)]
-        json: bool,
-        /// Also write a page with charts to this file.
-        #[arg(long, value_name = "FILE")]
-        html: Option<PathBuf>,
-        /// Logs, in any format of log.format, of syslog or journalctl, also gzipped; - for standard input.
-        #[arg(required = true, value_name = "LOG")]
-        logs: Vec<PathBuf>,
-    },
-    /// Let DELEGATE send for PRINCIPAL: writes to the LDAP server as the caller.
-    Grant(Change),
-    /// Let DELEGATE send for PRINCIPAL no more: writes to the LDAP server as the caller.
-    Revoke(Change),
-    /// Print what completes this program's commands and options in a shell.
-    Completions {
-        /// The shell.
-        shell: Shell,
-    },
-}
-
-/// What the configuration is made from; where it is written is --output, else --config.
-#[derive(Args)]
-struct Init {
-    /// The directory: ldap://HOST, ldaps://HOST, ldapi:///, or file:FILE.ldif for a trial. May be repeated.
-    #[arg(long = "url", value_name = "URL")]
-    urls: Vec<String>,
-    /// Entries outside this one do not count.
-    #[arg(long, value_name = "DN")]
-    base_dn: Option<String>,
-    /// Log in as this entry, now and later.
-    #[arg(long, value_name = "DN", conflicts_with = "external")]
-    bind_dn: Option<String>,
-    /// The file with its password.
-    #[arg(long, value_name = "FILE", requires = "bind_dn")]
-    bind_password_file: Option<PathBuf>,
-    /// Log in as whom the connection proves (SASL EXTERNAL).
-    #[arg(long)]
-    external: bool,
-    /// Begin TLS on an ldap:// connection; to another host it is tried anyway.
-    #[arg(long)]
-    start_tls: bool,
-    /// The certificates of the authorities that the server's certificate may come from.
-    #[arg(long, value_name = "FILE")]
-    ca_file: Option<PathBuf>,
-    /// Let a password go to another host without TLS.
-    #[arg(long)]
-    allow_plaintext: bool,
-    /// The product; guessed unless given.
-    #[arg(long, value_name = "NAME")]
-    preset: Option<String>,
-    /// Where Postfix finds the milter: unix:/PATH or inet:HOST:PORT.
-    #[arg(long, value_name = "WHERE")]
-    listen: Option<String>,
-    /// The file that is written; - prints it.
-    #[arg(long, value_name = "FILE")]
-    output: Option<PathBuf>,
-    /// Replace a file that is there.
-    #[arg(long)]
-    force: bool,
-    /// Answer in JSON.
-    #[arg(long)]
-    json: bool,
-}
-
-/// What is imported.
-#[derive(Subcommand)]
-enum Import {
-    /// Postfix's smtpd_sender_login_maps, as aliases and grants or as [[account]].
-    LoginMaps(LoginMaps),
-}
-
-/// Which tables, and what is made of them.
-#[derive(Args)]
-struct LoginMaps {
-    /// The tables, as in main.cf: hash:/etc/postfix/login_maps; those of smtpd_sender_login_maps unless given.
-    map: Option<String>,
-    /// The directory with main.cf and master.cf.
-    #[arg(long, value_name = "DIR", default_value = "/etc/postfix")]
-    postfix: PathBuf,
-    /// Further addresses to ask the tables for, one a line, where they cannot be listed.
-    #[arg(long, value_name = "FILE")]
-    addresses: Option<PathBuf>,
-    /// Make shared mailboxes below this entry of addresses that nobody has and several use.
-    #[arg(long, value_name = "DN")]
-    shared: Option<String>,
-    /// What is printed.
-    #[arg(long, value_name = "FORMAT", default_value = "text")]
-    format: FormatName,
-    /// Answer in JSON: all of it.
-    #[arg(long)]
-    json: bool,
-}
-
-/// What is printed of an import.
-#[derive(Clone, Copy, ValueEnum)]
-enum FormatName {
-    /// What each address and login amount to, and where verdicts would differ.
-    Text,
-    /// Change records for ldapmodify.
-    Ldif,
-    /// [[account]] for the configuration.
-    Accounts,
-}
-
-impl From<FormatName> for Format {
-    fn from(name: FormatName) -> Self {
-        match name {
-            FormatName::Text => Self::Text,
-            FormatName::Ldif => Self::Ldif,
-            FormatName::Accounts => Self::Accounts,
-        }
-    }
-}
-
-/// A right, whose it is, and as whom it is written.
-#[derive(Args)]
-struct Change {
-    /// The right.
-    right: RightName,
-    /// Whose address it is: an address, a login or a distinguished name.
-    #[arg(long = "for", value_name = "PRINCIPAL")]
-    principal: String,
-    /// Who sends for it, a person or a security group: an address, a login or a distinguished name.
-    #[arg(long = "to", value_name = "DELEGATE")]
-    delegate: String,
-    /// Write as this entry.
-    #[arg(long, value_name = "DN", conflicts_with = "external")]
-    bind_dn: Option<String>,
-    /// The file with its password; the terminal is asked unless given.
-    #[arg(long, value_name = "FILE", requires = "bind_dn")]
-    bind_password_file: Option<PathBuf>,
-    /// Write as whom the connection proves (SASL EXTERNAL): this user over ldapi, or the client certificate.
-    #[arg(long)]
-    external: bool,
-    /// Answer in JSON.
-    #[arg(long)]
-    json: bool,
-}
-
-/// The names of the rights.
-#[derive(Clone, Copy, ValueEnum)]
-enum RightName {
-    /// Recipients see the principal alone; an administrator's to give.
-    SendAs,
-    /// Recipients see both; the principal's own to give.
-    SendOnBehalf,
-    /// Scheduling mail only, shown as on behalf; the principal's own to give.
-    Schedule,
-}
-
-impl From<RightName> for Right {
-    fn from(name: RightName) -> Self {
-        match name {
-            RightName::SendAs => Self::SendAs,
-            RightName::SendOnBehalf => Self::SendOnBehalf,
-            RightName::Schedule => Self::Schedule,
-        }
-    }
-}
-
-impl Change {
-    fn caller(&self) -> Option<Caller> {
-        let simple =
-            |dn: &String| Caller::Simple { dn: dn.clone(), password_file: self.bind_password_file.clone() };
-        self.bind_dn.as_ref().map(simple).or_else(|| self.external.then_some(Caller::External))
-    }
-}
 
 fn main() -> ExitCode {
     let Arguments { config, command } = Arguments::parse();

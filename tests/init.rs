@@ -137,6 +137,20 @@ fn what_is_there_stays_unless_told() {
     assert_eq!(left.len(), 2, "the file, and that of hosts: {left:?}");
 }
 
+/// What the package installs is there to be replaced: nobody has written anything into it.
+#[test]
+fn the_shipped_file_is_nobodys() {
+    let stage = Stage::new();
+    let url = format!("file:{}", project("conf/demo.ldif").display());
+    std::fs::copy(project("conf/delegation-milter.toml"), stage.file()).unwrap();
+    std::fs::set_permissions(stage.file(), std::fs::Permissions::from_mode(0o640)).unwrap();
+    let first = stage.init(&["--url", &url]);
+    assert_eq!(first.code, 0, "{}", first.stderr);
+    assert_eq!(mode(&stage.file()), 0o640, "as it was");
+    let second = stage.init(&["--url", &url]);
+    assert!(second.code == 2 && second.stderr.contains("give --force"), "{}{}", second.stdout, second.stderr);
+}
+
 #[test]
 fn the_product_is_guessed() {
     for (preset, class) in [

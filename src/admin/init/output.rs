@@ -1,4 +1,4 @@
-//! The file that is written: never over one that is there unless told, and never half.
+//! The file that is written: never over one that somebody made, unless told, and never half.
 
 use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Write};
@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 
 use nix::unistd::Group;
 
+use super::template::SHIPPED;
 use super::{InitError, Request};
 
 /// The group that the package makes for the service, which must read the file.
@@ -23,7 +24,12 @@ fn is_standard_output(request: &Request) -> bool {
 /// Says so before anything is asked.
 pub(super) fn refuse_to_replace(request: &Request) -> Result<(), InitError> {
     let is_there = !is_standard_output(request) && request.output.symlink_metadata().is_ok();
-    if is_there && !request.force { Err(InitError::Exists(request.output.clone())) } else { Ok(()) }
+    if is_there && !replaces(request) { Err(InitError::Exists(request.output.clone())) } else { Ok(()) }
+}
+
+/// The file as the package ships it says nothing yet that anybody would miss.
+fn replaces(request: &Request) -> bool {
+    request.force || fs::read(&request.output).is_ok_and(|text| text == SHIPPED.as_bytes())
 }
 
 /// Writes the file; none if it goes to standard output.
@@ -32,20 +38,22 @@ pub(super) fn write(request: &Request, text: &str) -> Result<Option<PathBuf>, In
         return Ok(None);
     }
     let file = &request.output;
-    match put(file, text, request.force) {
+    let replace = replaces(request);
+    match put(file, text, replace) {
         Ok(()) => Ok(Some(file.clone())),
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !request.force => {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists && !replace => {
             Err(InitError::Exists(file.clone()))
         }
         Err(error) => Err(InitError::Write { file: file.clone(), error }),
     }
 }
 
-/// A file that is there keeps its owner and permissions.
-fn put(file: &Path, text: &str, force: bool) -> io::Result<()> {
-    let there = fs::metadata(file).ok();
+/// A file that is there, and is to be replaced, keeps its owner and permissions.
+fn put(file: &Path, text: &str, replace: bool) -> io::Result<()> {
+    let there = fs::metadata(file).ok().filter(|_| replace);
     // Where a link leads is what is replaced.
-    let file = if force { file.canonicalize().unwrap_or_else(|_| file.to_owned()) } else { file.to_owned() };
+    let file =
+        if replace { file.canonicalize().unwrap_or_else(|_| file.to_owned()) } else { file.to_owned() };
     let group = Group::from_name(GROUP).ok().flatten();
     let (mode, owner, group) = match (&there, group) {
         (Some(there), _) => (there.mode() & 0o7777, Some(there.uid()), Some(there.gid())),

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use super::{InitError, Request};
 use crate::config::Config;
 
-const SHIPPED: &str = include_str!("../../../conf/delegation-milter.toml");
+pub(super) const SHIPPED: &str = include_str!("../../../conf/delegation-milter.toml");
 
 /// Stands for a name that is not known yet.
 const PLACEHOLDER: &str = "dc=invalid";
