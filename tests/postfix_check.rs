@@ -100,9 +100,9 @@ fn readme(introduction: &str) -> String {
     let text = std::fs::read_to_string(project("README.md")).unwrap();
     let (_, rest) =
         text.split_once(introduction).unwrap_or_else(|| panic!("README.md has no {introduction:?}"));
-    let lines = rest.lines().skip_while(|line| !line.starts_with("       "));
-    let lines = lines.take_while(|line| line.starts_with("       "));
-    lines.map(|line| format!("{}\n", &line[7..])).collect()
+    let lines = rest.lines().skip_while(|line| !line.starts_with("    "));
+    let lines = lines.take_while(|line| line.starts_with("    "));
+    lines.map(|line| format!("{}\n", &line[4..])).collect()
 }
 
 #[test]

@@ -120,8 +120,8 @@ fn how_to_ask(case: &Case<'_>, service: &Service) -> String {
 
 /// No service at all both takes logins and asks us.
 fn never_asked(case: &Case<'_>) -> Found {
-    let advice = "have the service on which people log in ask it, as \"Set it up\" in README.md shows; if systemd hands \
-                  over the socket, listen must name the same one";
+    let advice = "have the service on which people log in ask it, as EXAMPLES in delegation-milter(8) shows; if systemd \
+                  hands over the socket, listen must name the same one";
     Found::error(
         format!(
             "NOBODY IS HELD TO ANYTHING: no service takes logins and asks this program at {}",
