@@ -167,12 +167,15 @@ const MAX_GRANTS: usize = 1600;
 
 /// Which entry lets the submitter write for it, and whom it names; none where all is own.
 fn grants(authors: &[Author]) -> Option<String> {
-    let of = |author: &Author| {
-        let (principal, granted) = (author.by.principal()?, author.granted.as_ref()?);
-        Some(format!("{} to {}", principal.dn, granted.delegate))
-    };
-    let grants: Vec<_> = authors.iter().filter_map(of).collect();
-    (!grants.is_empty()).then(|| printable_within(&grants.join("; "), MAX_GRANTS))
+    let named = authors.iter().filter_map(|author| author.by.principal().zip(author.granted.as_ref()));
+    let mut text = String::new();
+    for (principal, granted) in named {
+        let next = if text.is_empty() { "" } else { "; " };
+        for part in [next, principal.dn.as_str(), " to ", granted.delegate.as_str()] {
+            text.push_str(part);
+        }
+    }
+    (!text.is_empty()).then(|| printable_within(&text, MAX_GRANTS))
 }
 
 fn refused(mode: Mode) -> &'static str {
