@@ -66,6 +66,8 @@ fresh_tree() {
             mv "$base.$$" "$base"
         fi
     fi
+    # Users enter their own root: mktemp lets nobody, and debootstrap and tar leave it so.
+    chmod 755 "$tree"
     echo mail >"$tree/etc/hostname"
     printf '127.0.0.1 localhost\n127.0.1.1 mail.example.org mail\n::1 localhost\n' >"$tree/etc/hosts"
 }
