@@ -10,8 +10,10 @@ pub(super) fn read(text: &str, now: &Zoned) -> Option<Timestamp> {
     let text = text.trim();
     span(text, now)
         .or_else(|| text.parse::<Timestamp>().ok())
-        .or_else(|| zoned(text.parse::<DateTime>().ok()?, now.time_zone()))
-        .or_else(|| zoned(text.parse::<Date>().ok()?.into(), now.time_zone()))
+        .or_else(|| text.parse::<Zoned>().ok().map(|at| at.timestamp()))
+        // A zone that is not known would be passed over.
+        .or_else(|| zoned(text.parse::<DateTime>().ok().filter(|_| !text.contains('['))?, now.time_zone()))
+        .or_else(|| zoned(text.parse::<Date>().ok().filter(|_| !text.contains('['))?.into(), now.time_zone()))
 }
 
 fn zoned(date: DateTime, zone: &TimeZone) -> Option<Timestamp> {
@@ -46,6 +48,9 @@ mod tests {
             ("2026-11-01 08:30", Some("2026-11-01T07:30:00Z")),
             ("2026-11-01T08:30:15", Some("2026-11-01T07:30:15Z")),
             ("2026-11-01T08:30:15Z", Some("2026-11-01T08:30:15Z")),
+            ("2026-11-01T08:30[America/New_York]", Some("2026-11-01T13:30:00Z")),
+            ("2026-11-01T08:30[Nowhere/Land]", None),
+            ("2026-11-01[Nowhere/Land]", None),
             ("2026-11-01T08:30:15.5+05:30", Some("2026-11-01T03:00:15.5Z")),
             ("24h", Some("2026-11-21T16:00:00Z")),
             ("7d", Some("2026-11-15T16:00:00Z")),
