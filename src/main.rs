@@ -72,7 +72,7 @@ fn run(runtime: &Runtime, config: &Path, command: Command) -> ExitCode {
         }
         Command::Import(Import::LoginMaps(what)) => with(config, |config| login_maps(runtime, config, what)),
         Command::Report { since, would_refuse, json, html, logs } => {
-            report(&Logs { since, would_refuse, logs }, json, html.as_deref())
+            report(&Logs { since, would_refuse, logs, page: html }, json)
         }
         Command::Grant(what) => with(config, |config| change(runtime, config, Verb::Grant, &what)),
         Command::Revoke(what) => with(config, |config| change(runtime, config, Verb::Revoke, &what)),
@@ -146,9 +146,10 @@ fn change(runtime: &Runtime, config: Config, verb: Verb, change: &Change) -> Exi
     }
 }
 
-fn report(question: &Logs, json: bool, html: Option<&Path>) -> ExitCode {
+fn report(question: &Logs, json: bool) -> ExitCode {
+    let page = question.page.as_deref();
     let written = report::report(question)
-        .and_then(|report| html.map_or(Ok(()), |file| report::write_page(&report, file)).map(|()| report));
+        .and_then(|report| page.map_or(Ok(()), |file| report::write_page(&report, file)).map(|()| report));
     match written {
         Ok(report) => print(&report.render(json), if report.is_good() { 0 } else { REFUSED }),
         Err(error) => fail(USAGE, error),

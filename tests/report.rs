@@ -247,6 +247,16 @@ fn what_cannot_be_read_is_told() {
         let error = String::from_utf8(output.stderr).unwrap();
         assert_eq!((output.status.code(), error.contains(told)), (Some(2), true), "{error}");
     }
+    // The page does not take the place of a log, by whatever name.
+    let other = files.path("other name");
+    std::os::unix::fs::symlink(log, &other).unwrap();
+    let before = std::fs::read(log).unwrap();
+    for page in [log, other.to_str().unwrap()] {
+        let output = report(&["--html", page, log], b"");
+        assert_eq!(output.status.code(), Some(2), "{output:?}");
+        assert!(String::from_utf8_lossy(&output.stderr).contains("this is one of the logs"), "{output:?}");
+    }
+    assert_eq!(std::fs::read(log).unwrap(), before);
     let broken = files.write("broken.gz", b"\x1f\x8b\x08\0garbage");
     assert_eq!(report(&[broken.to_str().unwrap()], b"").status.code(), Some(2));
     let empty = report(&["-"], b"");

@@ -48,6 +48,9 @@ pub enum ReportError {
     /// The page cannot be written.
     #[error("{}: cannot be written: {}", .0.display(), .1)]
     Write(PathBuf, std::io::Error),
+    /// The page would take the place of a log.
+    #[error("--html {}: this is one of the logs, which the page would replace; name another file", .0.display())]
+    IsLog(PathBuf),
 }
 
 /// What is asked.
@@ -59,6 +62,8 @@ pub struct Question {
     pub would_refuse: bool,
     /// The logs, in any order; `-` for standard input.
     pub logs: Vec<PathBuf>,
+    /// Where the page is to be written, if anywhere: none of the logs.
+    pub page: Option<PathBuf>,
 }
 
 /// Which lines there were.
@@ -81,8 +86,11 @@ struct Seen {
 ///
 /// # Errors
 ///
-/// `--since` is no time, or a log cannot be read.
+/// `--since` is no time, a log cannot be read, or the page would replace one.
 pub fn report(question: &Question) -> Result<Report, ReportError> {
+    if let Some(page) = question.page.as_ref().filter(|page| source::has(&question.logs, page)) {
+        return Err(ReportError::IsLog(page.clone()));
+    }
     let now = Zoned::now();
     let since = question.since.as_deref().map(|text| since::read(text, &now).ok_or(text)).transpose();
     let since = since.map_err(|text| ReportError::Since(text.to_owned()))?;

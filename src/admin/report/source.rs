@@ -43,6 +43,13 @@ impl Sources {
     }
 }
 
+/// Whether a file is one of the logs, by whatever name.
+pub(super) fn has(logs: &[PathBuf], file: &Path) -> bool {
+    let of = |path: &Path| path.metadata().ok().filter(Metadata::is_file).map(|found| identity(&found));
+    let own = of(file);
+    own.is_some() && logs.iter().any(|log| of(log) == own)
+}
+
 fn identity(metadata: &Metadata) -> (u64, u64) {
     (metadata.dev(), metadata.ino())
 }
