@@ -261,6 +261,10 @@ fn what_cannot_be_read_is_told() {
     assert_eq!(report(&[broken.to_str().unwrap()], b"").status.code(), Some(2));
     let empty = report(&["-"], b"");
     assert!(text(&empty).contains("no messages") && empty.status.success(), "{empty:?}");
+    // That there is nobody does not show where nothing was read.
+    for words in [&["--would-refuse", "-"][..], &["--would-refuse", "--since", "2999-01-01", log]] {
+        assert_eq!(report(words, b"").status.code(), Some(1), "{words:?}");
+    }
 }
 
 /// Whatever stands in the log, a terminal gets printable ASCII.

@@ -227,9 +227,10 @@ impl Report {
         }
     }
 
-    /// Whether it is good news: nobody would be refused, if that was asked (exit status 0, else 1).
+    /// Whether it is good news: nobody would be refused, if that was asked (exit status 0, else 1). Where there are no
+    /// messages, nothing tells.
     pub fn is_good(&self) -> bool {
-        !self.would_refuse_asked || self.count(Verdict::WouldRefuse) == 0
+        !self.would_refuse_asked || (self.messages > 0 && self.count(Verdict::WouldRefuse) == 0)
     }
 
     pub(super) fn count(&self, verdict: Verdict) -> u64 {
