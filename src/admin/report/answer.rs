@@ -314,7 +314,7 @@ fn advice(rule: &str) -> (&'static str, Option<&'static str>) {
         "unknown-login" => {
             ("give the login an entry in the directory, or an [[account]] in the configuration", None)
         }
-        "unauthenticated" => ("have the client log in, or set policy.unauthenticated", None),
+        "unauthenticated" => ("have the client log in, or set unauthenticated = \"accept\"", None),
         "from" | "resent-from" | "senders" | "direction" | "reverse-path" => {
             ("the message is malformed; have the program that writes it put right", None)
         }
@@ -392,4 +392,21 @@ fn hours<S: Serializer>(timeline: &Timeline, to: S) -> Result<S::Ok, S::Error> {
         verdicts,
     };
     to.collect_seq(timeline.by(1).into_iter().map(hour))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use super::*;
+    use crate::config::Config;
+
+    /// What is advised to be set can be set.
+    #[test]
+    fn keys_in_advice_are_there() {
+        let (advice, _) = advice("unauthenticated");
+        let (_, key) = advice.split_once("set ").unwrap();
+        let text = format!("{key}\n[directory]\nurls = [\"file:demo.ldif\"]\n");
+        Config::parse(&text, Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/conf/x.toml"))).unwrap();
+    }
 }
