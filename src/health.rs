@@ -171,8 +171,9 @@ impl Health {
 
     /// From now on these servers are the directory, joined by "or"; the one before it is not heard any more.
     pub fn servers(&self, servers: &str, watch: bool) -> Reporter {
-        let since = Time::now();
-        let changes = if watch { Changes::Waiting { since } } else { Changes::NotAsked };
+        let changes = if watch { Changes::Waiting { since: Time::now() } } else { Changes::NotAsked };
+        // A reload while it is away is no news of it: what is remembered has not become younger.
+        let since = self.0.borrow().directory.away_since();
         let number = self.begin(Directory::Connecting { since }, changes);
         Reporter { health: self.clone(), number, servers: servers.into() }
     }
@@ -325,6 +326,15 @@ mod tests {
         health.file();
         new.down("closed");
         assert_eq!(directory(&health), "file");
+    }
+
+    #[test]
+    fn who_is_away_stays_away_over_a_reload() {
+        let health = Health::default();
+        health.servers("ldap://a", false).down("no route");
+        let away = away_since(&health);
+        health.servers("ldap://a", false).down("no route");
+        assert_eq!(away_since(&health), away);
     }
 
     #[test]
