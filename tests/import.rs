@@ -454,6 +454,14 @@ fn what_cannot_be_read() {
         (vec![map.clone(), "--addresses".to_owned(), nowhere], "nowhere: cannot be read"),
         (
             vec![map.clone(), "--shared".to_owned(), "shared".to_owned()],
+#[test]
+fn the_same_answer_each_time() {
+    let stage = Stage::new();
+    let map = stage.table("texthash", "maps", MAP);
+    let answers = [(); 2].map(|()| stage.import(&[&map, "--json"]).stdout);
+    assert_eq!(answers[0], answers[1]);
+}
+
             "--shared: \"shared\" is not the name",
         ),
     ] {

@@ -73,9 +73,13 @@ impl<'a> Postmap<'a> {
         Self { directory, warnings: Vec::new() }
     }
 
-    /// Every key of a table that can be listed, with what it has for it.
+    /// Every key of a table that can be listed, with what it has for it. Sorted: a table in memory lists itself in
+    /// another order each time.
     pub(super) fn list(&mut self, table: &str) -> Result<Vec<(String, String)>, PostmapError> {
-        Ok(self.run(table, &["-s", table], Vec::new())?.lines().filter_map(pair).collect())
+        let mut pairs: Vec<_> =
+            self.run(table, &["-s", table], Vec::new())?.lines().filter_map(pair).collect();
+        pairs.sort_unstable();
+        Ok(pairs)
     }
 
     /// What a table has for each of these keys that it has.
