@@ -383,6 +383,12 @@ fn the_tables_of_postfix_itself() {
     // main.cf, and what the service for logins has in its place.
     stage.postfix(&format!("smtpd_sender_login_maps = {map}"));
     assert_eq!(rows(&stage.imported(&[])), set(&["alias bea sales@example.org"]));
+    stage.postfix(&format!("smtpd_sender_login_maps = {map}\nrecipient_delimiter = -"));
+    assert_notes(
+        &stage.imported(&[]),
+        &["recipient_delimiter of Postfix is \"-\" and policy.recipient_delimiter is \"+\""],
+    );
+    stage.postfix(&format!("smtpd_sender_login_maps = {map}"));
     stage.master(&format!("  -o smtpd_sender_login_maps={other}\n"));
     let answer = stage.imported(&[]);
     assert_eq!(rows(&answer), set(&["alias bea other@example.org"]));

@@ -6,7 +6,7 @@
 //! [`ldif`] and [`accounts`] write it down.
 //! [`overlay`] is the directory as it will be, and [`verdicts`] has messages judged there, by the milter's own rules.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
 use serde::Serialize;
@@ -201,6 +201,7 @@ pub async fn login_maps(config: Config, request: &Request) -> Result<Import, Imp
         format: request.format,
         maps: source.tables.iter().map(|table| reply::printable(&table.spec)).collect(),
         rows,
+    notes.extend(delimiters(&source.delimiters, config.rules.addresses.delimiters()));
         ldif,
         accounts,
         lost: compared.lost,
@@ -211,7 +212,22 @@ pub async fn login_maps(config: Config, request: &Request) -> Result<Import, Imp
 
 fn shared(text: &str) -> Result<Dn, ImportError> {
     let dn = Dn::parse(text).ok().filter(|dn| dn.depth() > 0);
-    dn.ok_or_else(|| ImportError::Shared(text.to_owned()))
+    let dn = dn.ok_or_else(|| ImportError::Shared(text.to_owned()))?;
+    if base.is_none_or(|base| dn.is_within(base)) { Ok(dn) } else { Err(ImportError::Outside(dn)) }
+}
+
+/// What to know where extensions of addresses begin with one character today, and with another then: none of them are asked
+/// for.
+fn delimiters(today: &str, then: &str) -> Option<String> {
+    let set = |text: &str| text.chars().collect::<BTreeSet<_>>();
+    (set(today) != set(then)).then(|| {
+        format!(
+            "recipient_delimiter of Postfix is \"{}\" and policy.recipient_delimiter is \"{}\": addresses with an \
+             extension (anna+news@example.org) are not compared, and verdicts on them differ; make the two the same",
+            reply::printable(today),
+            reply::printable(then)
+        )
+    })
 }
 
 /// Logins as they are compared: without regard to ASCII case, as smtpd(8) does.
