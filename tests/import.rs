@@ -433,6 +433,15 @@ fn realms_rights_of_the_directory_and_logins_of_several() {
     let answer = stage.imported(&[&map]);
     assert!(pairs(&answer, "gained").contains("carl boss@example.org"), "{answer}");
 
+    // And somebody without an address, who has one all the same.
+    stage.slapd.modify(
+        "dn: uid=desk,ou=people,dc=example,dc=org\nchangetype: add\nobjectClass: inetOrgPerson\nuid: desk\ncn: D\nsn: D\n\n\
+         dn: uid=boss,ou=people,dc=example,dc=org\nchangetype: modify\nadd: delegationSendAs\n\
+         delegationSendAs: uid=desk,ou=people,dc=example,dc=org\n",
+    );
+    let answer = stage.imported(&[&map]);
+    assert!(pairs(&answer, "gained").contains("desk boss@example.org"), "{answer}");
+
     // Two entries with one login: its mail is deferred, and so it loses what it had.
     stage.slapd.modify(
         "dn: uid=bea,ou=shared,dc=example,dc=org\nchangetype: add\nobjectClass: inetOrgPerson\nuid: bea\ncn: B\nsn: B\n",

@@ -187,7 +187,7 @@ pub async fn login_maps(config: Config, request: &Request) -> Result<Import, Imp
     let source = Source::find(&request.postfix, request.map.as_deref())?;
     let site = open::command(config.clone())?;
     let roll = Roll::new(&site.lookup.directory, &config)?;
-    let company = roll.with_any_address().await?;
+    let company = roll.company().await?;
     let further = request.addresses.as_deref().map(maps::addresses).transpose()?.unwrap_or_default();
     let mut maps = LoginMaps::read(&source, &company, further)?;
     let accounts_only = request.format == Format::Accounts;

@@ -83,12 +83,13 @@ impl<'a> Roll<'a> {
         Ok(found)
     }
 
-    /// The entries that have an address, whatever it is.
-    pub(super) async fn with_any_address(&self) -> Result<Vec<Found>, Failure> {
-        let attributes = self.schema.address.iter().chain(&self.schema.alias);
+    /// The entries that have an address, whatever it is, and the people who log in without one: they may send as others.
+    pub(super) async fn company(&self) -> Result<Vec<Found>, Failure> {
+        let schema = self.schema;
+        let attributes = schema.address.iter().chain(&schema.alias).chain(&schema.login);
         let filter = Filter::or(attributes.map(|attribute| Filter::present(attribute)));
         let mut found = self.find(None, &filter).await?;
-        found.retain(|found| found.is_principal && found.entry.primary().is_some());
+        found.retain(|found| found.is_person || (found.is_principal && found.entry.primary().is_some()));
         Ok(found)
     }
 
