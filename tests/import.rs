@@ -455,6 +455,14 @@ fn realms_rights_of_the_directory_and_logins_of_several() {
 }
 
 #[test]
+fn the_same_answer_each_time() {
+    let stage = Stage::new();
+    let map = stage.table("texthash", "maps", MAP);
+    let answers = [(); 2].map(|()| stage.import(&[&map, "--json"]).stdout);
+    assert_eq!(answers[0], answers[1]);
+}
+
+#[test]
 fn what_cannot_be_read() {
     let stage = Stage::new();
     let nowhere = stage.files.path("nowhere").display().to_string();
@@ -469,15 +477,11 @@ fn what_cannot_be_read() {
         (vec![map.clone(), "--addresses".to_owned(), nowhere], "nowhere: cannot be read"),
         (
             vec![map.clone(), "--shared".to_owned(), "shared".to_owned()],
-#[test]
-fn the_same_answer_each_time() {
-    let stage = Stage::new();
-    let map = stage.table("texthash", "maps", MAP);
-    let answers = [(); 2].map(|()| stage.import(&[&map, "--json"]).stdout);
-    assert_eq!(answers[0], answers[1]);
-}
-
             "--shared: \"shared\" is not the name",
+        ),
+        (
+            vec![map.clone(), "--shared".to_owned(), "ou=shared,dc=example,dc=com".to_owned()],
+            "is not below directory.base_dn",
         ),
     ] {
         let words: Vec<_> = words.iter().map(String::as_str).collect();

@@ -94,6 +94,9 @@ pub enum ImportError {
     /// The name for shared mailboxes.
     #[error("--shared: \"{}\" is not the name of an entry, such as ou=shared,dc=example,dc=org", reply::printable(.0))]
     Shared(String),
+    /// Shared mailboxes would stand where nobody looks.
+    #[error("--shared: \"{}\" is not below directory.base_dn, and entries there do not count", reply::printable(.0.as_str()))]
+    Outside(Dn),
     /// The directory cannot be used.
     #[error(transparent)]
     Open(#[from] OpenError),
@@ -112,6 +115,7 @@ impl ImportError {
             | Self::Addresses { .. }
             | Self::Address { .. }
             | Self::Shared(_)
+            | Self::Outside(_)
             | Self::Open(_) => false,
         }
     }
@@ -183,7 +187,8 @@ impl Import {
 ///
 /// Postfix, its tables or the directory cannot be asked.
 pub async fn login_maps(config: Config, request: &Request) -> Result<Import, ImportError> {
-    let shared = request.shared.as_deref().map(shared).transpose()?;
+    let base = config.directory.base_dn.as_ref();
+    let shared = request.shared.as_deref().map(|text| shared(text, base)).transpose()?;
     let source = Source::find(&request.postfix, request.map.as_deref())?;
     let site = open::command(config.clone())?;
     let roll = Roll::new(&site.lookup.directory, &config)?;
@@ -196,12 +201,12 @@ pub async fn login_maps(config: Config, request: &Request) -> Result<Import, Imp
     let (rows, ldif, accounts) = (plan.rows.clone(), ldif::write(&plan), accounts::write(&plan));
     let mut notes = std::mem::take(&mut maps.notes);
     notes.extend(plan.notes.iter().cloned());
+    notes.extend(delimiters(&source.delimiters, config.rules.addresses.delimiters()));
     let compared = verdicts::compare(config, plan, &maps, &company, source.refuses_unlisted).await?;
     Ok(Import {
         format: request.format,
         maps: source.tables.iter().map(|table| reply::printable(&table.spec)).collect(),
         rows,
-    notes.extend(delimiters(&source.delimiters, config.rules.addresses.delimiters()));
         ldif,
         accounts,
         lost: compared.lost,
@@ -210,7 +215,7 @@ pub async fn login_maps(config: Config, request: &Request) -> Result<Import, Imp
     })
 }
 
-fn shared(text: &str) -> Result<Dn, ImportError> {
+fn shared(text: &str, base: Option<&Dn>) -> Result<Dn, ImportError> {
     let dn = Dn::parse(text).ok().filter(|dn| dn.depth() > 0);
     let dn = dn.ok_or_else(|| ImportError::Shared(text.to_owned()))?;
     if base.is_none_or(|base| dn.is_within(base)) { Ok(dn) } else { Err(ImportError::Outside(dn)) }
