@@ -454,6 +454,59 @@ fn realms_rights_of_the_directory_and_logins_of_several() {
     assert_eq!(rows(&answer), set(&["nothing bea sales@example.org"]));
 }
 
+/// A directory of another product, as a file, in the place of the server.
+fn of_product(stage: &Stage, preset: &str, entries: &str) {
+    let file = stage.files.write("product.ldif", entries);
+    let text = format!(
+        "[directory]\nurls = [\"file:{}\"]\nbase_dn = \"dc=example,dc=org\"\npreset = \"{preset}\"\n",
+        file.display()
+    );
+    stage.files.write("milter.toml", text);
+}
+
+/// Nothing is printed that grants a part, or that a server would not take.
+#[test]
+fn what_cannot_be_granted_is_not_begun() {
+    let stage = Stage::new();
+    let shared = ["--shared", "ou=shared,dc=example,dc=org"];
+    let people: String = [("anna", 1), ("bob", 2)]
+        .map(|(name, number)| {
+            format!(
+                "dn: uid={name},dc=example,dc=org\nobjectClass: posixAccount\nobjectClass: kopano-user\nuid: {name}\n\
+                 cn: {name}\nuidNumber: {number}\nmail: {name}@example.org\n\n"
+            )
+        })
+        .concat();
+    of_product(&stage, "kopano", &people);
+    let map = stage.table("texthash", "maps", "info@example.org anna, bob\n");
+    let answer = stage.imported(&[&[map.as_str()][..], &shared].concat());
+    assert_eq!(rows(&answer), set(&["account anna info@example.org", "account bob info@example.org"]));
+    assert!(!answer["ldif"].as_str().unwrap().contains("changetype"), "{}", answer["ldif"]);
+    assert!(!answer.to_string().contains("--shared DN"), "{answer}");
+
+    // Two hold the address, and the descriptor of one of them is not shown.
+    let domain = include_str!("fixtures/presets/active-directory.ldif");
+    let (_, descriptor) = domain.split_once("nTSecurityDescriptor:: ").unwrap();
+    let (descriptor, _) = descriptor.split_once('\n').unwrap();
+    let user = |name: &str, number: u8, more: &str| {
+        format!(
+            "dn: cn={name},dc=example,dc=org\nobjectClass: user\ncn: {name}\nsAMAccountName: {name}\n\
+             objectSid:: AQUAAAAAAAUVAAAA3PTcO4M9K0aCi6Yo{number}gQAAA==\n{more}\n"
+        )
+    };
+    let info = "proxyAddresses: SMTP:info@example.org\n";
+    let company = [
+        user("anna", 0, &format!("{info}nTSecurityDescriptor:: {descriptor}\n")),
+        user("bob", 1, info),
+        user("carl", 2, "mail: carl@example.org\n"),
+    ];
+    of_product(&stage, "active-directory", &company.concat());
+    let map = stage.table("texthash", "maps", "info@example.org carl\n");
+    let answer = stage.imported(&[&map]);
+    assert_eq!(rows(&answer), set(&["account carl info@example.org"]));
+    assert!(!answer["ldif"].as_str().unwrap().contains("changetype"), "{}", answer["ldif"]);
+}
+
 #[test]
 fn the_same_answer_each_time() {
     let stage = Stage::new();

@@ -16,8 +16,9 @@ use crate::admin::check::Known;
 use crate::admin::roll::{Found, Roll};
 use crate::config::{Accounts, Config};
 use crate::directory::Failure;
-use crate::directory::grants::Slot;
+use crate::directory::grants::{self, Modification, Slot};
 use crate::directory::lookup::Resolver;
+use crate::directory::record::Record;
 use crate::directory::schema::{Dialect, Schema};
 use crate::dn::Dn;
 use crate::grant::{Account, Entry, Mode, Right};
@@ -257,8 +258,8 @@ impl<'a> Planner<'a> {
         entry: &Entry,
         plan: &mut Plan,
     ) -> Result<bool, ImportError> {
-        let usable = self.schema.dialect == Dialect::Standard && !address.is_literal();
-        let (Some(below), Some(_), true) = (&self.shared, &self.send_as, usable) else { return Ok(false) };
+        let usable = self.can_share() && !address.is_literal();
+        let Some(below) = self.shared.as_ref().filter(|_| usable) else { return Ok(false) };
         // RFC 4514 section 2.4: what means something in a name is escaped.
         let escaped: String = address
             .to_string()
@@ -278,6 +279,11 @@ impl<'a> Planner<'a> {
         Ok(granted)
     }
 
+    /// Whether a mailbox of our class may have the attribute for send-as: those of other products need classes of theirs.
+    fn can_share(&self) -> bool {
+        self.schema.dialect == Dialect::Standard && self.send_as.as_deref().is_some_and(grants::is_ours)
+    }
+
     /// Send-as from all who hold the address; whether it would count.
     fn grants(
         &self,
@@ -289,14 +295,14 @@ impl<'a> Planner<'a> {
     ) -> Result<bool, ImportError> {
         let rules = &self.site.rules.grants;
         let within = holders.iter().all(|holder| rules.share_context(&entry.dn, &holder.entry.dn));
-        if !within || self.send_as.is_none() || holders.iter().any(|holder| holder.entry.dn == entry.dn) {
+        let is_own = holders.iter().any(|holder| holder.entry.dn == entry.dn);
+        // All of them or none: what one grants is for its other addresses, too.
+        if !within || is_own || holders.iter().any(|holder| self.granting(&holder.record, entry).is_none()) {
             return Ok(false);
         }
         for holder in holders {
             let own = plan.changes.entry(holder.entry.dn.clone()).or_insert_with(|| Change::of(holder));
-            if !self.grant_on(own, entry) {
-                return Ok(false);
-            }
+            self.grant_on(own, entry);
             own.comments.push(format!("{} writes as {address}", printable(login)));
         }
         let list = holders.iter().any(|holder| holder.entry.is_group && !holder.is_group);
@@ -306,11 +312,16 @@ impl<'a> Planner<'a> {
         Ok(true)
     }
 
-    fn grant_on(&self, change: &mut Change, delegate: &Entry) -> bool {
-        let Some(attribute) = &self.send_as else { return false };
+    /// What grants send-as; none if that cannot be written.
+    fn granting(&self, record: &Record, delegate: &Entry) -> Option<Vec<Modification>> {
+        let attribute = self.send_as.as_ref()?;
         let form = self.schema.grant_form(attribute);
-        let slot = Slot { record: &change.record, right: Right::SendAs, attribute, form };
-        let Ok(modifications) = slot.grant(delegate, false) else { return false };
+        Slot { record, right: Right::SendAs, attribute, form }.grant(delegate, false).ok()
+    }
+
+    /// Whether it can be granted; then it is.
+    fn grant_on(&self, change: &mut Change, delegate: &Entry) -> bool {
+        let Some(modifications) = self.granting(&change.record, delegate) else { return false };
         let is_there = change
             .entry(self.schema)
             .grants
@@ -333,7 +344,7 @@ impl<'a> Planner<'a> {
         let address = owned.address.to_string();
         let note = match holders {
             [] if self.accounts_only => None,
-            [] if entry.is_some() => {
+            [] if entry.is_some() && self.shared.is_none() && self.can_share() => {
                 Some("several share it: --shared DN makes a shared mailbox of it instead".to_owned())
             }
             [] => None,
