@@ -442,6 +442,12 @@ fn realms_rights_of_the_directory_and_logins_of_several() {
     let answer = stage.imported(&[&map]);
     assert!(pairs(&answer, "gained").contains("desk boss@example.org"), "{answer}");
 
+    // A star means nothing to Postfix, and everything in an [[account]].
+    let stars = stage.table("texthash", "stars", "*@example.org scanner\n*@example.net bea\n* scanner\n");
+    let answer = stage.imported(&[&stars]);
+    assert_eq!((rows(&answer), &answer["accounts"], &answer["ldif"]), (set(&[]), &"".into(), &"".into()));
+    assert_notes(&answer, &["\"*@example.org\" is left out", "\"*@example.net\" is left out"]);
+
     // Two entries with one login: its mail is deferred, and so it loses what it had.
     stage.slapd.modify(
         "dn: uid=bea,ou=shared,dc=example,dc=org\nchangetype: add\nobjectClass: inetOrgPerson\nuid: bea\ncn: B\nsn: B\n",

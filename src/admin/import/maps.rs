@@ -142,6 +142,15 @@ struct Keys {
 
 impl Keys {
     fn add(&mut self, address: Address) {
+        // Where the milter reads it, in [[account]], it would be every address of the domain.
+        if address.local() == "*" {
+            let domain = printable(address.domain());
+            self.doubts.push(format!(
+                "\"*@{domain}\" is left out: in a table of Postfix it is one address with this name, and nobody else's; all of \
+                 a domain is \"@{domain}\" there"
+            ));
+            return;
+        }
         self.domains.insert(address.domain().to_owned());
         if self.seen.insert(address.key()) {
             self.addresses.push(address);
