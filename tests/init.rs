@@ -98,6 +98,8 @@ fn a_configuration_that_works_and_is_not_replaced() {
         "-o smtpd_milters=unix:",
         "policy.mode = \"observe\"",
         "check --postfix /etc/postfix",
+        "systemctl restart delegation-milter",
+        "let it read ",
     ] {
         assert!(said.stdout.contains(part), "{part:?} is not in:\n{}", said.stdout);
     }

@@ -8,7 +8,8 @@ use serde_json::Value;
 
 use super::{Guess, Init};
 use crate::admin::rendered;
-use crate::config::{Config, Listen};
+use crate::config::{Bind, Config, Listen, Source};
+use crate::reply::printable;
 
 /// Where Postfix's services work: their sockets are named from there.
 const QUEUE: &str = "/var/spool/postfix/";
@@ -66,7 +67,7 @@ pub(super) fn next(config: &Config, output: &Path, guess: &Guess) -> Vec<String>
     };
     let mut next = vec![
         format!("read {}: each key has its comment", output.display()),
-        "start it: systemctl enable --now delegation-milter".to_owned(),
+        "put it in force: systemctl enable delegation-milter; systemctl restart delegation-milter".to_owned(),
         format!(
             "have Postfix ask it where people log in, in master.cf, for submission and submissions: -o \
              smtpd_milters={milter} -o milter_default_action=tempfail; before all other milters; then postfix reload"
@@ -83,5 +84,23 @@ pub(super) fn next(config: &Config, output: &Path, guess: &Guess) -> Vec<String>
                 .to_owned(),
         );
     }
+    if let Some(file) = password_file(config) {
+        next.insert(
+            1,
+            format!(
+                "the service runs as the user delegation-milter: let it read {0} (chown root:delegation-milter {0}; chmod \
+                 0640 {0}), which must not be below /root, /home or /tmp",
+                printable(&file.to_string_lossy())
+            ),
+        );
+    }
     next
+}
+
+fn password_file(config: &Config) -> Option<&Path> {
+    let Source::Servers(servers) = &config.directory.source else { return None };
+    servers.iter().find_map(|server| match &server.bind {
+        Bind::Simple { password_file, .. } => Some(password_file.as_path()),
+        Bind::Anonymous | Bind::Typed { .. } | Bind::External => None,
+    })
 }
