@@ -165,6 +165,8 @@ async fn converse(stream: TcpStream, answer: &impl Fn(&Asked<'_>) -> Answer) -> 
     };
     http1::Builder::new()
         .keep_alive(false)
+        // Who has said all may close its side before the answer comes, as "nc -N" does.
+        .half_close(true)
         .timer(TokioTimer::new())
         .header_read_timeout(ARRIVAL)
         .max_buf_size(MAX_HEAD)
@@ -180,4 +182,33 @@ fn asked<T>(request: &Request<T>) -> Asked<'_> {
 
 fn accepts_json(fields: &HeaderMap) -> bool {
     fields.get(ACCEPT).is_some_and(|accept| accept.as_bytes().starts_with(b"application/json"))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{Shutdown, TcpStream};
+
+    use super::*;
+
+    /// Whether the end of what is asked comes with it or after it is chance: many times, each with a thread that was idle.
+    #[test]
+    fn who_has_said_all_may_close_its_side() {
+        for _ in 0..100 {
+            let listener = Bound::bind("127.0.0.1:0").unwrap();
+            listener.set_nonblocking(true).unwrap();
+            let address = listener.local_addr().unwrap();
+            let server = start(listener, |_| Answer::text("well\n")).unwrap();
+            let mut stream = TcpStream::connect(address).unwrap();
+            stream.write_all(b"GET / HTTP/1.0\r\n\r\n").unwrap();
+            stream.shutdown(Shutdown::Write).unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).unwrap();
+            assert!(
+                answer.starts_with("HTTP/1.0 200 OK\r\n") && answer.ends_with("\r\n\r\nwell\n"),
+                "{answer:?}"
+            );
+            drop(server);
+        }
+    }
 }
