@@ -153,6 +153,24 @@ fn the_shipped_file_is_nobodys() {
     assert!(second.code == 2 && second.stderr.contains("give --force"), "{}{}", second.stdout, second.stderr);
 }
 
+/// It is written beside and put in its place whole; what is no file is not replaced.
+#[test]
+fn nothing_is_left_beside_it() {
+    let stage = Stage::new();
+    let url = format!("file:{}", project("conf/demo.ldif").display());
+    assert_eq!(stage.init(&["--url", &url]).code, 0);
+    let names =
+        std::fs::read_dir(stage.file().parent().unwrap()).unwrap().map(|entry| entry.unwrap().file_name());
+    let names: Vec<_> = names.map(|name| name.into_string().unwrap()).collect();
+    assert!(names.iter().all(|name| !name.ends_with(".new")), "{names:?}");
+    let socket = stage.files.path("socket");
+    let _listener = std::os::unix::net::UnixListener::bind(&socket).unwrap();
+    let words = ["--url", &url, "--output", socket.to_str().unwrap(), "--force"];
+    let said = stage.init(&words);
+    assert!(said.code == 2 && said.stderr.contains("is no regular file"), "{}{}", said.stdout, said.stderr);
+    assert!(std::os::unix::net::UnixStream::connect(&socket).is_ok());
+}
+
 #[test]
 fn the_product_is_guessed() {
     for (preset, class) in [

@@ -70,33 +70,8 @@ pub(super) async fn connect(
     settings: &mut Settings,
     request: &Request,
 ) -> Result<(Seen, Vec<String>), InitError> {
-    let is_open = with_tls_where_open(settings);
     let mut found = Vec::new();
-    let root = match root(settings, request).await {
-        Ok(root) => {
-            if is_open && settings.start_tls {
-                found.push("the server offers StartTLS: it is used".to_owned());
-            }
-            root
-        }
-        // Only what was tried of ourselves is left again.
-        Err(error @ InitError::Failure(_)) if is_open && !request.start_tls => {
-            // TLS is there, and it is the login that is not taken.
-            if settings.bind_dn.is_some() && root(&settings.anonymous(), request).await.is_ok() {
-                return Err(error);
-            }
-            if settings.bind_dn.is_some() && !settings.allow_plaintext {
-                // A server that is away is another thing.
-                root(&settings.anonymous().plain(), request).await?;
-                return Err(InitError::NoTls { why: error.to_string() });
-            }
-            *settings = settings.plain();
-            found.push(format!("there is no StartTLS ({error}): everything goes unencrypted"));
-            root(settings, request).await?
-        }
-        Err(error) => return Err(error),
-    };
-    let (record, known) = root;
+    let (record, known) = reach(settings, request, &mut found).await?;
     let texts = |attribute: &str| -> Vec<String> {
         record.values(attribute).map(|value| String::from_utf8_lossy(value).into_owned()).collect()
     };
@@ -116,6 +91,39 @@ pub(super) async fn connect(
             .to_owned()
     });
     Ok((Seen { contexts, has_default, is_active_directory, known }, found))
+}
+
+/// The server's own entry, over StartTLS where others could read it on the way, if that works.
+async fn reach(
+    settings: &mut Settings,
+    request: &Request,
+    found: &mut Vec<String>,
+) -> Result<(Record, Option<Known>), InitError> {
+    let is_open = with_tls_where_open(settings);
+    match root(settings, request).await {
+        Ok(root) => {
+            if is_open && settings.start_tls {
+                found.push("the server offers StartTLS: it is used".to_owned());
+            }
+            Ok(root)
+        }
+        // Only what was tried of ourselves is left again.
+        Err(error @ InitError::Failure(_)) if is_open && !request.start_tls => {
+            // TLS is there, and it is the login that is not taken.
+            if settings.bind_dn.is_some() && root(&settings.anonymous(), request).await.is_ok() {
+                return Err(error);
+            }
+            if settings.bind_dn.is_some() && !settings.allow_plaintext {
+                // A server that is away is another thing.
+                root(&settings.anonymous().plain(), request).await?;
+                return Err(InitError::NoTls { why: error.to_string() });
+            }
+            *settings = settings.plain();
+            found.push(format!("StartTLS does not work ({error}): everything goes unencrypted"));
+            root(settings, request).await
+        }
+        Err(error) => Err(error),
+    }
 }
 
 /// Whether others could read what is said on the way; then StartTLS is tried.

@@ -51,6 +51,9 @@ pub(super) fn write(request: &Request, text: &str) -> Result<Option<PathBuf>, In
 /// A file that is there, and is to be replaced, keeps its owner and permissions.
 fn put(file: &Path, text: &str, replace: bool) -> io::Result<()> {
     let there = fs::metadata(file).ok().filter(|_| replace);
+    if there.as_ref().is_some_and(|there| !there.is_file()) {
+        return Err(io::Error::other("it is there, and is no regular file"));
+    }
     // Where a link leads is what is replaced.
     let file =
         if replace { file.canonicalize().unwrap_or_else(|_| file.to_owned()) } else { file.to_owned() };
@@ -60,19 +63,22 @@ fn put(file: &Path, text: &str, replace: bool) -> io::Result<()> {
         (None, Some(group)) => (FOR_THE_GROUP, None, Some(group.gid.as_raw())),
         (None, None) => (FOR_ALL, None, None),
     };
-    let target = if there.is_some() { beside(&file) } else { file.clone() };
-    let mut options = OpenOptions::new();
-    let mut written = options.write(true).create_new(true).mode(0o600).open(&target)?;
-    let finish = || -> io::Result<()> {
+    let target = beside(&file);
+    let mut written = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&target)?;
+    let mut finish = || -> io::Result<()> {
         written.write_all(text.as_bytes())?;
-        // Somebody else than root keeps the own group.
-        let _ = chown(&target, owner, group);
+        // Somebody else than root may be in the group, or keeps the own one; the service must read it all the same.
+        let is_given = chown(&target, owner, group).is_ok();
+        let mode = if is_given || there.is_some() { mode } else { FOR_ALL };
         fs::set_permissions(&target, Permissions::from_mode(mode))?;
         written.sync_all()?;
-        if target == file { Ok(()) } else { fs::rename(&target, &file) }
+        // rename(2) replaces what is there, link(2) does not.
+        if replace { fs::rename(&target, &file) } else { fs::hard_link(&target, &file) }
     };
-    let mut finish = finish;
-    finish().inspect_err(|_| drop(fs::remove_file(&target)))
+    let finished = finish();
+    // There is one only if it failed, or was linked.
+    let _ = fs::remove_file(&target);
+    finished
 }
 
 fn beside(file: &Path) -> PathBuf {
