@@ -13,12 +13,12 @@ BOUNDS = {
     "own,1-group": (45_000, 54),
     "own,30-groups": (45_000, 54),
     "own,100-groups": (45_000, 54),
-    "on-behalf,1-group,1-grant": (63_000, 88),
-    "on-behalf,30-groups,3-grants": (65_000, 88),
-    "on-behalf,100-groups,50-grants": (129_000, 90),
-    "refused,1-group,1-grant": (51_000, 66),
-    "refused,30-groups,3-grants": (54_000, 66),
-    "refused,100-groups,50-grants": (117_000, 68),
+    "on-behalf,1-group,1-grant": (68_000, 92),
+    "on-behalf,30-groups,3-grants": (71_000, 92),
+    "on-behalf,100-groups,50-grants": (135_000, 93),
+    "refused,1-group,1-grant": (55_000, 68),
+    "refused,30-groups,3-grants": (58_000, 68),
+    "refused,100-groups,50-grants": (120_000, 69),
 }
 USUAL = "on-behalf,30-groups,3-grants"
 ALLOCATORS = {"malloc", "calloc", "realloc"}
