@@ -225,7 +225,12 @@ class Machine:
         if self.program:
             shutil.copy(self.program, self.root / "run/guide/program")
             return self.bash(STRICT + LAY_OUT, REPOSITORY="/run/guide/repository")
-        return self.bash(f"dpkg --force-confdef --force-confold -i {shlex.quote(name)} 2>&1")
+        # Its scripts get the real systemctl, which enables by links alone where no systemd runs: the one in its place
+        # waits until this is done.
+        return self.bash(f"PATH={REAL_PATH} dpkg --force-confdef --force-confold -i {shlex.quote(name)} 2>&1")
+
+
+REAL_PATH = "/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 def environment(**extra):
