@@ -242,3 +242,6 @@ fn folded(login: &str) -> String {
 
 /// By login.
 type ByLogin<T> = BTreeMap<String, T>;
+
+#[cfg(test)]
+mod tests;

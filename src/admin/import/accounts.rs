@@ -1,17 +1,58 @@
 //! A plan's `[[account]]`, as the configuration has them.
 
+use std::collections::HashSet;
 use std::fmt::Write;
 
 use serde::Serialize;
 
-use super::plan::{Plan, Planned};
+use super::plan::Plan;
 use crate::address::Pattern;
-use crate::grant::Mode;
+use crate::grant::{Account, Mode};
 use crate::reply::printable_within;
 
 /// The longest comment, in octets, and how many of them an account gets.
 const COMMENT: usize = 400;
 const COMMENTS: usize = 20;
+
+/// An `[[account]]`.
+pub(super) struct Planned {
+    /// As it is to be.
+    pub(super) account: Account,
+    /// Whether the configuration has one with this login, which this one replaces.
+    replaces: bool,
+    /// Why, a line each.
+    comments: Vec<String>,
+    /// What it may send, as it is compared.
+    seen: HashSet<(bool, String)>,
+}
+
+impl Planned {
+    /// For this login; what the configuration has for it stays.
+    pub(super) fn new(login: &str, configured: Option<&Account>) -> Self {
+        let (may_send, envelope) = Default::default();
+        let empty = || Account { login: login.to_owned(), may_send, envelope, mode: None };
+        let account = configured.cloned().unwrap_or_else(empty);
+        let seen = account.may_send.iter().map(compared).collect();
+        Self { account, replaces: configured.is_some(), comments: Vec::new(), seen }
+    }
+
+    /// One more address, or pattern, if it is not there yet.
+    pub(super) fn add(&mut self, pattern: Pattern, why: String) {
+        if self.seen.insert(compared(&pattern)) {
+            self.account.may_send.push(pattern);
+        }
+        self.comments.push(why);
+    }
+}
+
+/// Whether it is one address, and what it is compared by. An address may be written as a pattern is: `"*"@example.org`.
+fn compared(pattern: &Pattern) -> (bool, String) {
+    match pattern {
+        Pattern::Any => (false, String::new()),
+        Pattern::Domain(domain) => (false, domain.to_string()),
+        Pattern::Address(address) => (true, address.key()),
+    }
+}
 
 #[derive(Serialize)]
 struct File<'a> {

@@ -117,6 +117,22 @@ impl LoginMaps {
         Self { owned, domains, everywhere, asked: keys.addresses, notes: keys.doubts, index }
     }
 
+    /// Tables that have these addresses, each once, with whoever owns it.
+    #[cfg(test)]
+    pub(super) fn of(pairs: impl IntoIterator<Item = (Address, Vec<String>)>) -> Self {
+        let owned = |(address, logins): (Address, Vec<String>)| Owned {
+            key: address.to_string(),
+            all: logins.iter().map(|login| folded(login)).collect(),
+            address,
+            logins,
+        };
+        let owned: Vec<_> = pairs.into_iter().map(owned).collect();
+        let asked = owned.iter().map(|own| own.address.clone()).collect();
+        let index = owned.iter().enumerate().map(|(i, own)| (own.address.clone(), i)).collect();
+        let (domains, everywhere, notes) = Default::default();
+        Self { owned, domains, everywhere, asked, notes, index }
+    }
+
     /// Who owns an address, in lower case; none if the tables do not have it.
     pub(super) fn owners(&self, address: &Address) -> Option<&BTreeSet<String>> {
         Some(&self.owned.get(*self.index.get(address)?)?.all)

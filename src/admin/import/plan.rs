@@ -7,6 +7,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
+use super::accounts::Planned;
 use super::change::Change;
 use super::maps::{LoginMaps, Owned};
 use super::verdicts::{Judge, Verdict};
@@ -21,7 +22,7 @@ use crate::directory::lookup::Resolver;
 use crate::directory::record::Record;
 use crate::directory::schema::{Dialect, Schema};
 use crate::dn::Dn;
-use crate::grant::{Account, Entry, Mode, Right};
+use crate::grant::{Entry, Right};
 use crate::open::Backend;
 use crate::reply::printable;
 use crate::site::Site;
@@ -39,16 +40,6 @@ pub(super) struct Plan {
     pub(super) notes: Vec<String>,
 }
 
-/// An `[[account]]`.
-pub(super) struct Planned {
-    /// As it is to be.
-    pub(super) account: Account,
-    /// Whether the configuration has one with this login, which this one replaces.
-    pub(super) replaces: bool,
-    /// Why, a line each.
-    pub(super) comments: Vec<String>,
-}
-
 /// Works it out.
 pub(super) struct Planner<'a> {
     schema: &'a Schema,
@@ -58,6 +49,7 @@ pub(super) struct Planner<'a> {
     roll: &'a Roll<'a>,
     /// Who has which address.
     held: HashMap<Address, Vec<&'a Found>>,
+    named: HashMap<&'a Dn, &'a Found>,
     shared: Option<Dn>,
     accounts_only: bool,
     send_as: Option<String>,
@@ -100,6 +92,7 @@ impl<'a> Planner<'a> {
             site,
             roll,
             held,
+            named: company.iter().map(|found| (&found.entry.dn, found)).collect(),
             shared,
             accounts_only,
             send_as: schema.granting(Right::SendAs).iter().find(is_known).cloned(),
@@ -218,12 +211,12 @@ impl<'a> Planner<'a> {
     }
 
     /// Who has an address as it stands, in the directory or in a domain that it stands for.
-    fn holders(&self, address: &Address) -> Vec<Found> {
+    fn holders(&self, address: &Address) -> Vec<&'a Found> {
         let mapped = self.site.rules.addresses.mapped(address.domain());
         let mapped = Address::from_parts(address.local(), mapped).ok();
         let mut forms = std::iter::once(address).chain(&mapped);
         let found = forms.find_map(|form| self.held.get(form));
-        found.into_iter().flatten().map(|found| Found::clone(found)).collect()
+        found.cloned().unwrap_or_default()
     }
 
     /// An alias of the login's entry; whether it can be one.
@@ -238,12 +231,17 @@ impl<'a> Planner<'a> {
             return Ok(false);
         };
         if !plan.changes.contains_key(&entry.dn) {
-            let Some(found) = self.roll.at(&entry.dn).await? else { return Ok(false) };
-            plan.changes.insert(entry.dn.clone(), Change::of(&found));
+            let change = match self.named.get(&entry.dn) {
+                Some(found) => Change::of(found),
+                None => match self.roll.at(&entry.dn).await? {
+                    Some(found) => Change::of(&found),
+                    None => return Ok(false),
+                },
+            };
+            plan.changes.insert(entry.dn.clone(), change);
         }
         let Some(change) = plan.changes.get_mut(&entry.dn) else { return Ok(false) };
-        if !change.entry(self.schema).has(address) {
-            change.add_alias(attribute, &format!("{prefix}{address}"));
+        if change.add_alias(attribute, prefix, address) {
             change.comments.push(format!("{} also writes as {address}, which nobody has", printable(login)));
         }
         plan.push(address, login, Some(entry), Amounts::Alias, None);
@@ -290,7 +288,7 @@ impl<'a> Planner<'a> {
         address: &Address,
         login: &str,
         entry: &Entry,
-        holders: &[Found],
+        holders: &[&Found],
         plan: &mut Plan,
     ) -> Result<bool, ImportError> {
         let rules = &self.site.rules.grants;
@@ -322,13 +320,8 @@ impl<'a> Planner<'a> {
     /// Whether it can be granted; then it is.
     fn grant_on(&self, change: &mut Change, delegate: &Entry) -> bool {
         let Some(modifications) = self.granting(&change.record, delegate) else { return false };
-        let is_there = change
-            .entry(self.schema)
-            .grants
-            .iter()
-            .any(|grant| grant.right == Right::SendAs && grant.delegate.names(delegate));
-        if !is_there {
-            change.apply(modifications);
+        if !change.lets_send(delegate) {
+            change.let_send(delegate, modifications);
         }
         true
     }
@@ -338,7 +331,7 @@ impl<'a> Planner<'a> {
         owned: &Owned,
         login: &str,
         entry: Option<&Entry>,
-        holders: &[Found],
+        holders: &[&Found],
         plan: &mut Plan,
     ) {
         let address = owned.address.to_string();
@@ -358,15 +351,9 @@ impl<'a> Planner<'a> {
     /// One more address, or pattern, of an `[[account]]`.
     fn account(&self, login: &str, pattern: &str, comment: &str, plan: &mut Plan) {
         let Ok(pattern) = Pattern::parse(pattern) else { return };
-        let planned = plan.accounts.entry(folded(login)).or_insert_with(|| {
-            let there = self.configured.get(login);
-            let account = there.map_or_else(|| empty(login, None), |there| Account::clone(there));
-            Planned { account, replaces: there.is_some(), comments: Vec::new() }
-        });
-        if !planned.account.may_send.contains(&pattern) {
-            planned.account.may_send.push(pattern);
-        }
-        planned.comments.push(printable(comment));
+        let configured = || self.configured.get(login).map(Arc::as_ref);
+        let planned = plan.accounts.entry(folded(login));
+        planned.or_insert_with(|| Planned::new(login, configured())).add(pattern, printable(comment));
     }
 }
 
@@ -386,8 +373,4 @@ impl Plan {
 fn row(address: &str, login: &str, entry: Option<&Entry>, amounts_to: Amounts, note: Option<String>) -> Row {
     let entry = entry.map(|entry| printable(entry.dn.as_str()));
     Row { address: printable(address), login: printable(login), entry, amounts_to, note }
-}
-
-fn empty(login: &str, mode: Option<Mode>) -> Account {
-    Account { login: login.to_owned(), may_send: Vec::new(), envelope: Vec::new(), mode }
 }
