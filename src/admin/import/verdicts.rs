@@ -1,6 +1,6 @@
 //! Where verdicts differ: today by the tables, then by the milter's own rules, on the directory as it will be.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -16,12 +16,16 @@ use crate::admin::roll::Found;
 use crate::config::{Accounts, Config};
 use crate::directory::Failure;
 use crate::directory::lookup::{Lookup, Resolver};
+use crate::dn::Dn;
 use crate::gather;
-use crate::grant::{self, Account, Entry, Facts, Owners, Person, Rights, Submitter};
+use crate::grant::{self, Account, Delegate, Entry, Facts, Owners, Person, Rights, Submitter};
 use crate::open;
 use crate::policy::{self, Answer, Body, Reading};
 use crate::reply::{self, printable};
 use crate::site::Site;
+
+/// Whoever has more addresses than these has many.
+const MANY: usize = 64;
 
 /// A login and an address of which the verdicts differ.
 #[derive(Clone, Debug, Serialize)]
@@ -54,11 +58,26 @@ pub(super) struct Judge<'a, L> {
     site: &'a Site<L>,
     people: HashMap<String, Option<Person>>,
     owners: HashMap<Address, Owners>,
+    /// By login, of those who have many addresses.
+    own: HashMap<String, Own>,
+    many: usize,
+}
+
+/// Somebody's addresses.
+struct Own {
+    primary: Option<Address>,
+    addresses: HashSet<Address>,
 }
 
 impl<'a, L: Lookup> Judge<'a, L> {
     pub(super) fn new(site: &'a Site<L>) -> Self {
-        Self { site, people: HashMap::new(), owners: HashMap::new() }
+        Self::with(site, MANY)
+    }
+
+    /// Whoever has more addresses than `many` is judged by the one in question, if it is their own.
+    fn with(site: &'a Site<L>, many: usize) -> Self {
+        let (people, owners, own) = Default::default();
+        Self { site, people, owners, own, many }
     }
 
     /// Who logs in as this.
@@ -85,6 +104,22 @@ impl<'a, L: Lookup> Judge<'a, L> {
         Ok(gather::submitter(self.site, login, person))
     }
 
+    /// The submitter of a message with this address alone. One that is own as it stands decides by itself, whatever else
+    /// is own: so of those who have thousands not all are compared for each of them.
+    fn narrowed(&mut self, submitter: Submitter, address: &Address) -> Submitter {
+        let entry = submitter.entry.as_ref().map_or(0, |entry| entry.mail.len() + entry.aliases.len());
+        let account = submitter.account.as_ref().map_or(0, |account| account.may_send.len());
+        if entry + account <= self.many {
+            return submitter;
+        }
+        let own = self.own.entry(submitter.login.clone());
+        let own = own.or_insert_with(|| Own {
+            primary: submitter.primary().cloned(),
+            addresses: submitter.addresses().cloned().collect(),
+        });
+        if own.addresses.contains(address) { alone(submitter, own, address) } else { submitter }
+    }
+
     /// The verdict on a message from this login. A login of several entries is deferred, and so never allowed.
     pub(super) async fn verdict(&mut self, login: &str, address: &Address) -> Result<Verdict, Failure> {
         let submitter = match self.submitter(login).await {
@@ -92,6 +127,7 @@ impl<'a, L: Lookup> Judge<'a, L> {
             Err(failure @ Failure::AmbiguousLogin(_)) => return Ok(Verdict::Refused(failure.to_string())),
             Err(failure) => return Err(failure),
         };
+        let submitter = self.narrowed(submitter, address);
         let owners = self.owners(address).await?;
         let message = Submission::of_address_alone(address).message(&submitter);
         let facts = Facts { submitter, owners };
@@ -111,6 +147,33 @@ impl<'a, L: Lookup> Judge<'a, L> {
             Answer::NeedsBody(_) => Verdict::Refused("it depends on the message".to_owned()),
         })
     }
+}
+
+/// The submitter with its primary address and this one.
+fn alone(submitter: Submitter, own: &Own, address: &Address) -> Submitter {
+    let both = || own.primary.iter().chain([address]).cloned();
+    let entry = submitter.entry.as_ref().map(|entry| {
+        Arc::new(Entry {
+            dn: entry.dn.clone(),
+            name: entry.name.clone(),
+            mail: both().collect(),
+            aliases: Box::default(),
+            logins_but_mail: entry.logins_but_mail.clone(),
+            mail_logs_in: entry.mail_logs_in,
+            numbers: entry.numbers.clone(),
+            is_group: entry.is_group,
+            enabled: entry.enabled,
+            // They are for others.
+            grants: Box::default(),
+            security: entry.security.clone(),
+        })
+    });
+    let account = submitter.account.as_ref().map(|account| {
+        let (login, envelope) = (account.login.clone(), account.envelope.clone());
+        let may_send = both().map(Pattern::Address).collect();
+        Arc::new(Account { login, may_send, envelope, mode: account.mode })
+    });
+    Submitter { entry, account, ..submitter }
 }
 
 /// Compares today with what will be, once the plan is carried out.
@@ -167,16 +230,13 @@ impl<L: Lookup> Comparison<'_, L> {
         let members_count = self.judge.site.rules.grants.group_members.is_some();
         let names: BTreeSet<_> = changed.iter().map(|entry| &entry.dn).collect();
         let same = company.iter().filter(|found| !names.contains(&found.entry.dn));
-        let principals: Vec<_> = same
-            .map(|found| &found.entry)
-            .chain(changed)
-            .filter(|entry| !entry.grants.is_empty() || (members_count && entry.is_group))
-            .cloned()
-            .collect();
+        let principals = same.map(|found| &found.entry).chain(changed).cloned();
+        let principals = Principals::new(principals, members_count);
+        let asked = by_domain(&self.maps.asked);
         let mut progress = Progress::of("logins judged");
         for login in self.logins(company) {
             progress.step();
-            let Some(addresses) = self.reach(&login, &principals).await? else { continue };
+            let Some(addresses) = self.reach(&login, &principals, &asked).await? else { continue };
             for address in addresses {
                 if self.today(&login, &address) {
                     continue;
@@ -212,7 +272,8 @@ impl<L: Lookup> Comparison<'_, L> {
     async fn reach(
         &mut self,
         login: &str,
-        principals: &[Arc<Entry>],
+        principals: &Principals,
+        asked: &HashMap<&str, Vec<&Address>>,
     ) -> Result<Option<Vec<Address>>, Failure> {
         let submitter = match self.judge.submitter(login).await {
             Ok(submitter) => submitter,
@@ -221,14 +282,21 @@ impl<L: Lookup> Comparison<'_, L> {
         };
         let rules = &self.judge.site.rules.grants;
         let mut reach: Vec<Address> = submitter.addresses().cloned().collect();
-        for principal in principals {
+        for principal in principals.of(&submitter) {
             if grant::rights_for(principal, &submitter, rules) != Rights::default() {
                 reach.extend(principal.addresses().cloned());
             }
         }
         let patterns = submitter.account.iter().flat_map(|account| &account.may_send);
-        for pattern in patterns.filter(|pattern| !matches!(pattern, Pattern::Address(_))) {
-            reach.extend(self.maps.asked.iter().filter(|address| pattern.matches(address)).cloned());
+        for pattern in patterns {
+            match pattern {
+                Pattern::Any => reach.extend(self.maps.asked.iter().cloned()),
+                Pattern::Domain(domain) => {
+                    let of_domain = asked.get(domain.as_ref()).into_iter().flatten();
+                    reach.extend(of_domain.map(|address| Address::clone(address)));
+                }
+                Pattern::Address(_) => {}
+            }
         }
         let mut seen = BTreeSet::new();
         reach.retain(|address| seen.insert(address.key()));
@@ -236,6 +304,56 @@ impl<L: Lookup> Comparison<'_, L> {
     }
 }
 
+fn by_domain(addresses: &[Address]) -> HashMap<&str, Vec<&Address>> {
+    let mut by_domain: HashMap<_, Vec<_>> = HashMap::new();
+    addresses.iter().for_each(|address| by_domain.entry(address.domain()).or_default().push(address));
+    by_domain
+}
+
+/// Who may grant something, found by whom they may grant it to: there may be as many of both.
+struct Principals {
+    all: Vec<Arc<Entry>>,
+    /// By the names of their delegates and, where members count, by their own.
+    by_name: HashMap<Dn, Vec<usize>>,
+    /// Those that name delegates otherwise.
+    others: Vec<usize>,
+}
+
+impl Principals {
+    fn new(entries: impl Iterator<Item = Arc<Entry>>, members_count: bool) -> Self {
+        let (all, others) = Default::default();
+        let mut principals = Self { all, by_name: HashMap::new(), others };
+        entries.for_each(|entry| principals.insert(entry, members_count));
+        principals
+    }
+
+    fn insert(&mut self, entry: Arc<Entry>, members_count: bool) {
+        let number = self.all.len();
+        if members_count && entry.is_group {
+            self.by_name.entry(entry.dn.clone()).or_default().push(number);
+        }
+        for grant in &entry.grants {
+            match &grant.delegate {
+                Delegate::Dn(dn) => self.by_name.entry(dn.clone()).or_default().push(number),
+                Delegate::Address(_) | Delegate::Login(_) | Delegate::Number(_) | Delegate::Trustee(_) => {
+                    self.others.push(number);
+                }
+            }
+        }
+        self.all.push(entry);
+    }
+
+    /// Those who may grant something to this submitter, in order.
+    fn of(&self, submitter: &Submitter) -> impl Iterator<Item = &Arc<Entry>> {
+        let named = submitter.identities().filter_map(|identity| self.by_name.get(&identity.dn));
+        let numbers: BTreeSet<_> = named.flatten().chain(&self.others).collect();
+        numbers.into_iter().filter_map(|number| self.all.get(*number))
+    }
+}
+
 fn difference(login: &str, address: &Address, why: String) -> Difference {
     Difference { login: printable(login), address: printable(&address.to_string()), why }
 }
+
+#[cfg(test)]
+mod tests;
