@@ -400,6 +400,20 @@ fn the_tables_of_postfix_itself() {
     assert_eq!(pairs(&answer, "gained"), set(&[]));
     stage.master("  -o smtpd_sender_restrictions=\n");
     assert_notes(&stage.imported(&[]), &["submission/inet: no restriction puts the tables to use"]);
+    // What lets everybody pass first ends its own list, and no other.
+    let permit = "permit_sasl_authenticated,reject_sender_login_mismatch";
+    stage.master(&format!("  -o smtpd_sender_restrictions={permit}\n"));
+    let behind =
+        "smtpd_sender_restrictions has permit_sasl_authenticated before reject_sender_login_mismatch";
+    assert_notes(
+        &stage.imported(&[]),
+        &[&format!("submission/inet: {behind}"), "people write as anybody there today"],
+    );
+    stage.master(&format!(
+        "  -o smtpd_sender_restrictions={permit}\n  -o smtpd_recipient_restrictions=reject_sender_login_mismatch\n"
+    ));
+    let told = notes(&stage.imported(&[]));
+    assert!(!told.contains("people write as anybody"), "{told}");
     // Two services, two answers.
     stage.master(&format!(
         "smtps inet n - n - - smtpd\n  -o smtpd_sasl_auth_enable=yes -o smtpd_sender_login_maps={other}\n"

@@ -25,6 +25,11 @@ const STRICT: [&str; 2] = ["reject_sender_login_mismatch", "reject_authenticated
 /// The same, but an address that the tables do not have is anybody's.
 const KNOWN: &str = "reject_known_sender_login_mismatch";
 
+/// What lets everybody who logged in pass the rest of a list.
+const PERMITS: [&str; 2] = ["permit", "permit_sasl_authenticated"];
+/// It makes a warning of the restriction behind it.
+const WARN: &str = "warn_if_reject";
+
 /// How deep tables may stand in tables.
 const DEPTH: usize = 8;
 
@@ -144,16 +149,13 @@ fn of_services(settings: &Settings) -> Result<String, SourceError> {
 
 /// Whether all services on which people log in refuse what the tables do not have; tells where they do otherwise.
 fn refuses_unlisted(settings: &Settings, notes: &mut Vec<String>) -> bool {
-    let has = |service: &Service, name: &str| {
-        LISTS.iter().any(|list| service.values.restrictions(list).contains(&name))
-    };
     let mut strict = true;
     for service in takers(settings) {
         let label = service.label();
-        if STRICT.iter().any(|name| has(service, name)) {
+        if STRICT.iter().any(|name| effect(service, name) == Effect::Refuses) {
             continue;
         }
-        if has(service, KNOWN) {
+        if effect(service, KNOWN) == Effect::Refuses {
             strict = false;
             notes.push(format!(
                 "{label}: {KNOWN} lets anybody who logs in use an address that the tables do not have; then it is \
@@ -161,12 +163,80 @@ fn refuses_unlisted(settings: &Settings, notes: &mut Vec<String>) -> bool {
             ));
         } else {
             notes.push(format!(
-                "{label}: no restriction puts the tables to use, and people write as anybody there today; the verdicts \
-                 of today are told as if reject_authenticated_sender_login_mismatch were there"
+                "{label}: {}, and people write as anybody there today; the verdicts of today are told as if \
+                 reject_authenticated_sender_login_mismatch were there",
+                why_anybody(service)
             ));
         }
     }
     strict
+}
+
+fn why_anybody(service: &Service) -> String {
+    let effects = STRICT.iter().chain([&KNOWN]).map(|name| (*name, effect(service, name)));
+    let idle = effects.filter_map(|(name, effect)| match effect {
+        Effect::Nothing { list, before } => Some((name, list, before)),
+        Effect::Refuses | Effect::Absent => None,
+    });
+    match idle.into_iter().next() {
+        Some((name, list, before)) if before == WARN => {
+            format!("{list} has {WARN} before {name}, so that the tables refuse nothing")
+        }
+        Some((name, list, before)) => {
+            format!(
+                "{list} has {before} before {name}, and the first that matches decides, so that the tables refuse nothing"
+            )
+        }
+        None => "no restriction puts the tables to use".to_owned(),
+    }
+}
+
+/// What a restriction does to those who logged in.
+#[derive(Clone, Copy, Debug, Eq, PartialEq)]
+enum Effect {
+    Refuses,
+    /// Nothing, because of what stands before it in this list.
+    Nothing {
+        list: &'static str,
+        before: &'static str,
+    },
+    /// It is in no list.
+    Absent,
+}
+
+/// What it does in all lists: what ends one of them does not end the others (SMTPD_ACCESS_README).
+fn effect(service: &Service, name: &str) -> Effect {
+    let mut effect = Effect::Absent;
+    for list in LISTS {
+        match place(&service.values.restrictions(list), name) {
+            Some(None) => return Effect::Refuses,
+            Some(Some(before)) if effect == Effect::Absent => effect = Effect::Nothing { list, before },
+            Some(Some(_)) | None => {}
+        }
+    }
+    effect
+}
+
+/// postconf(5), `smtpd_recipient_restrictions`: restrictions apply in order, and the first that matches wins. What stands
+/// before this one so that it refuses nobody who logged in, if anything does; none if it is not there.
+fn place(restrictions: &[&str], name: &str) -> Option<Option<&'static str>> {
+    // Postfix compares them without regard to case.
+    let named = |word: &str, names: &[&'static str]| {
+        names.iter().copied().find(|name| word.eq_ignore_ascii_case(name))
+    };
+    let (mut permit, mut warn, mut found) = (None, None, None);
+    for word in restrictions {
+        if word.eq_ignore_ascii_case(name) {
+            let before = permit.or(warn);
+            if before.is_none() {
+                return Some(None);
+            }
+            found = found.or(Some(before));
+        }
+        permit = permit.or(named(word, &PERMITS));
+        warn = named(word, &[WARN]);
+    }
+    found
 }
 
 /// postconf(5): `myorigin` may be the name of a file; `mydestination` names domains, and tables, which are not read.
@@ -243,6 +313,31 @@ mod tests {
                 (spec.to_owned(), patterns, listed.into_iter().map(str::to_owned).collect())
             });
             assert_eq!(read, expected, "{word}");
+        }
+    }
+
+    #[test]
+    fn restrictions_in_order() {
+        for (list, expected) in [
+            ("", None),
+            ("permit_sasl_authenticated, reject", None),
+            ("reject_sender_login_mismatch", Some(None)),
+            ("Reject_Sender_Login_Mismatch permit_sasl_authenticated", Some(None)),
+            ("permit_mynetworks, reject_sender_login_mismatch", Some(None)),
+            (
+                "permit_mynetworks, permit_sasl_authenticated, reject_sender_login_mismatch",
+                Some(Some(PERMITS[1])),
+            ),
+            ("PERMIT reject_sender_login_mismatch", Some(Some(PERMITS[0]))),
+            ("warn_if_reject reject_sender_login_mismatch", Some(Some(WARN))),
+            ("warn_if_reject reject_unlisted_sender reject_sender_login_mismatch", Some(None)),
+            ("warn_if_reject reject_sender_login_mismatch reject_sender_login_mismatch", Some(None)),
+            (
+                "warn_if_reject reject_sender_login_mismatch permit reject_sender_login_mismatch",
+                Some(Some(WARN)),
+            ),
+        ] {
+            assert_eq!(place(&settings::words(list), STRICT[0]), expected, "{list}");
         }
     }
 
