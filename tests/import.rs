@@ -414,6 +414,20 @@ fn the_tables_of_postfix_itself() {
     ));
     let told = notes(&stage.imported(&[]));
     assert!(!told.contains("people write as anybody"), "{told}");
+    // One that has no tables, where another has some.
+    for (restrictions, today) in [
+        ("reject_sender_login_mismatch", "every address is refused to those who log in there"),
+        ("reject_known_sender_login_mismatch", "people write as anybody there"),
+    ] {
+        stage.master(&format!(
+            "smtps inet n - n - - smtpd\n  -o smtpd_sasl_auth_enable=yes\n  -o smtpd_sender_login_maps=\n  \
+             -o smtpd_sender_restrictions={restrictions}\n"
+        ));
+        let answer = stage.imported(&[]);
+        assert_eq!(rows(&answer), set(&["alias bea sales@example.org"]));
+        assert_notes(&answer, &[&format!("smtps/inet: smtpd_sender_login_maps is empty, so {today} today")]);
+        assert!(!notes(&answer).contains("submission/inet: smtpd_sender_login_maps is empty"), "{answer}");
+    }
     // Two services, two answers.
     stage.master(&format!(
         "smtps inet n - n - - smtpd\n  -o smtpd_sasl_auth_enable=yes -o smtpd_sender_login_maps={other}\n"

@@ -96,7 +96,7 @@ impl Source {
         let mut notes: Vec<_> = warnings.iter().map(|warning| reply::printable(warning)).collect();
         let spec = match map {
             Some(map) => map.to_owned(),
-            None => of_services(&settings)?,
+            None => of_services(&settings, &mut notes)?,
         };
         let tables = settings::words(&spec).into_iter().map(|word| table(word, DEPTH));
         let tables = tables.collect::<Option<Vec<_>>>().ok_or_else(|| SourceError::NoTable(spec.clone()))?;
@@ -123,8 +123,8 @@ fn takers(settings: &Settings) -> impl Iterator<Item = &Service> {
     settings.running("smtpd").filter(|service| service.takes_logins())
 }
 
-/// What the services have on which people log in; `main.cf`, if there is none of them.
-fn of_services(settings: &Settings) -> Result<String, SourceError> {
+/// What the services have on which people log in; `main.cf`, if there is none of them. Tells which of them have none.
+fn of_services(settings: &Settings, notes: &mut Vec<String>) -> Result<String, SourceError> {
     let mut found: Vec<(&str, Vec<String>)> = Vec::new();
     for service in takers(settings) {
         let value = service.values.get(PARAMETER);
@@ -135,7 +135,10 @@ fn of_services(settings: &Settings) -> Result<String, SourceError> {
     }
     found.retain(|(value, _)| !value.is_empty());
     match found.as_slice() {
-        [(value, _)] => Ok((*value).to_owned()),
+        [(value, _)] => {
+            notes.extend(takers(settings).filter_map(without_tables));
+            Ok((*value).to_owned())
+        }
         [] if takers(settings).next().is_none() && !settings.main.get(PARAMETER).is_empty() => {
             Ok(settings.main.get(PARAMETER).to_owned())
         }
@@ -145,6 +148,21 @@ fn of_services(settings: &Settings) -> Result<String, SourceError> {
             Err(SourceError::Several(reply::printable_within(&shown.collect::<Vec<_>>().join("; "), 1000)))
         }
     }
+}
+
+/// What to know of a service without tables, where others have some: no address is anybody's in a table that is not there.
+fn without_tables(service: &Service) -> Option<String> {
+    let today = if STRICT.iter().any(|name| effect(service, name) == Effect::Refuses) {
+        "every address is refused to those who log in"
+    } else {
+        "people write as anybody"
+    };
+    service.values.get(PARAMETER).is_empty().then(|| {
+        format!(
+            "{}: {PARAMETER} is empty, so {today} there today; the verdicts of today are those of the other services",
+            service.label()
+        )
+    })
 }
 
 /// Whether all services on which people log in refuse what the tables do not have; tells where they do otherwise.
