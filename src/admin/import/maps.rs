@@ -7,7 +7,7 @@
 //! Where any address of a domain is somebody's, be it by `@domain` or by a pattern, an address that cannot be there shows
 //! it: it is asked for in each domain, and once in a domain that does not exist.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::path::Path;
 
 use super::postmap::Postmap;
@@ -248,6 +248,7 @@ struct Looked {
     /// For each table, whether it matches patterns alone, and what it has.
     tables: Vec<(bool, HashMap<String, String>)>,
     doubts: Vec<String>,
+    told: HashSet<String>,
 }
 
 /// The keys that an address is looked up by.
@@ -288,7 +289,7 @@ impl Looked {
             let keys: BTreeSet<_> = whole.chain(partial).cloned().collect();
             tables.push((*only_patterns, postmap.ask(spec, &keys.into_iter().collect::<Vec<_>>())?));
         }
-        Ok(Self { forms, tables, doubts: Vec::new() })
+        Ok(Self { forms, tables, doubts: Vec::new(), told: HashSet::new() })
     }
 
     /// The key that decides about an address, and whom it names.
@@ -300,7 +301,7 @@ impl Looked {
             let mut able = self.tables.iter().filter(|(only_patterns, _)| is_whole || !only_patterns);
             able.find_map(|(_, table)| Some((key, table.get(key)?)))
         })?;
-        let (mut logins, mut doubts) = (Vec::<String>::new(), Vec::new());
+        let (mut logins, mut doubts, mut seen) = (Vec::new(), Vec::new(), HashSet::new());
         // CHARS_COMMA_SP of Postfix.
         for login in value.split([',', ' ', '\t', '\r', '\n']).filter(|login| !login.is_empty()) {
             if login.len() > MAX_LOGIN
@@ -311,12 +312,12 @@ impl Looked {
                     printable(key),
                     printable(login)
                 ));
-            } else if !logins.iter().any(|own| own.eq_ignore_ascii_case(login)) {
+            } else if seen.insert(folded(login)) {
                 logins.push(login.to_owned());
             }
         }
         let key = key.clone();
-        doubts.retain(|doubt| !self.doubts.contains(doubt));
+        doubts.retain(|doubt| self.told.insert(doubt.clone()));
         self.doubts.extend(doubts);
         Some((key, logins))
     }

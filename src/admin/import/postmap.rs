@@ -1,6 +1,6 @@
 //! postmap(1): Postfix's own program reads the tables, of whichever type, with its own rules for keys.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
@@ -65,12 +65,13 @@ pub(super) struct Postmap<'a> {
     pub(super) directory: &'a Path,
     /// What postmap warned of, each once.
     pub(super) warnings: Vec<String>,
+    told: HashSet<String>,
 }
 
 impl<'a> Postmap<'a> {
     /// Of the Postfix with this directory.
     pub(super) fn new(directory: &'a Path) -> Self {
-        Self { directory, warnings: Vec::new() }
+        Self { directory, warnings: Vec::new(), told: HashSet::new() }
     }
 
     /// Every key of a table that can be listed, with what it has for it. Sorted: a table in memory lists itself in
@@ -131,7 +132,7 @@ impl<'a> Postmap<'a> {
             });
         }
         for line in said.lines().map(|line| reply::printable_within(line, SHOWN)) {
-            if !self.warnings.contains(&line) {
+            if self.told.insert(line.clone()) {
                 self.warnings.push(line);
             }
         }
