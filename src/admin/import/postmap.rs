@@ -1,7 +1,6 @@
 //! postmap(1): Postfix's own program reads the tables, of whichever type, with its own rules for keys.
 
 use std::collections::{HashMap, HashSet};
-use std::ffi::OsString;
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -9,11 +8,9 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::thread;
 use std::time::Duration;
 
+use crate::admin::check::postfix::postconf;
 use crate::admin::progress::Progress;
 use crate::reply;
-
-/// Where it is if PATH does not say.
-const ELSEWHERE: &str = "/usr/sbin/postmap";
 
 /// How long one run may take: a table may be a database far away.
 const LIMIT: Duration = Duration::from_secs(60);
@@ -100,8 +97,11 @@ impl<'a> Postmap<'a> {
     }
 
     fn run(&mut self, table: &str, words: &[&str], input: Vec<u8>) -> Result<String, PostmapError> {
-        let mut child =
-            self.start(words).map_err(|(program, error)| PostmapError::Program { program, error })?;
+        let piped = |command: &mut Command| {
+            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
+        };
+        let mut child = postconf::start("postmap", self.directory, words, piped)
+            .map_err(|(program, error)| PostmapError::Program { program, error })?;
         if let Some(mut stdin) = child.stdin.take() {
             // One that fails at once does not read.
             thread::spawn(move || stdin.write_all(&input).ok());
@@ -110,14 +110,12 @@ impl<'a> Postmap<'a> {
         let out = match out.recv_timeout(LIMIT) {
             Ok(out) => out,
             Err(RecvTimeoutError::Timeout | RecvTimeoutError::Disconnected) => {
-                let _ = child.kill();
-                let _ = child.wait();
+                end(child);
                 return Err(PostmapError::Slow(table.to_owned()));
             }
         };
         if out.len() as u64 >= MOST {
-            let _ = child.kill();
-            let _ = child.wait();
+            end(child);
             return Err(PostmapError::TooLong(table.to_owned()));
         }
         let status =
@@ -138,20 +136,12 @@ impl<'a> Postmap<'a> {
         }
         Ok(String::from_utf8_lossy(&out).into_owned())
     }
+}
 
-    fn start(&self, words: &[&str]) -> Result<Child, (PathBuf, io::Error)> {
-        let spawn = |program: OsString| {
-            let mut command = Command::new(program);
-            command.env("LC_ALL", "C").arg("-c").arg(self.directory).args(words);
-            command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn()
-        };
-        match spawn("postmap".into()) {
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {
-                spawn(ELSEWHERE.into()).map_err(|error| (ELSEWHERE.into(), error))
-            }
-            result => result.map_err(|error| ("postmap".into(), error)),
-        }
-    }
+/// Ends one of which nothing more is wanted.
+fn end(mut child: Child) {
+    let _ = child.kill();
+    let _ = child.wait();
 }
 
 /// Reads a pipe to its end, in a thread of its own.

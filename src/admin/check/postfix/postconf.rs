@@ -1,9 +1,8 @@
 //! What postconf(1) says of a directory: `main.cf`, the services of `master.cf`, and for each one its parameters in force.
 
-use std::ffi::OsStr;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Output};
 
 use thiserror::Error;
 
@@ -143,21 +142,32 @@ fn postconf(directory: &Path, arguments: &[&str]) -> Result<(String, String), Po
     Err(PostconfError::Fails(text(&output.stderr).trim().to_owned()))
 }
 
-/// Runs one of Postfix's commands for a directory, from PATH or from [`COMMANDS`].
+/// Runs one of Postfix's commands for a directory to its end.
 pub(in crate::admin) fn command(
     name: &str,
     directory: &Path,
     arguments: &[&str],
-) -> Result<std::process::Output, (PathBuf, io::Error)> {
-    let run = |program: &OsStr| {
-        let mut command = Command::new(program);
-        command.env("LC_ALL", "C").arg("-c").arg(directory).args(arguments).output()
+) -> Result<Output, (PathBuf, io::Error)> {
+    start(name, directory, arguments, Command::output)
+}
+
+/// Has `start` start one of Postfix's commands for a directory, from PATH or from [`COMMANDS`]. With the error comes what
+/// was tried last.
+pub(in crate::admin) fn start<T>(
+    name: &str,
+    directory: &Path,
+    arguments: &[&str],
+    start: impl Fn(&mut Command) -> io::Result<T>,
+) -> Result<T, (PathBuf, io::Error)> {
+    let run = |program: &Path| {
+        start(Command::new(program).env("LC_ALL", "C").arg("-c").arg(directory).args(arguments))
     };
-    match run(OsStr::new(name)) {
+    let name = PathBuf::from(name);
+    match run(&name) {
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let program = Path::new(COMMANDS).join(name);
-            run(program.as_os_str()).map_err(|error| (program, error))
+            run(&program).map_err(|error| (program, error))
         }
-        result => result.map_err(|error| (PathBuf::from(name), error)),
+        result => result.map_err(|error| (name, error)),
     }
 }
