@@ -7,8 +7,9 @@
 use std::net::TcpListener;
 use std::sync::Arc;
 
-use crate::config::Listen;
-use crate::health::{Health, Time};
+use crate::config::{CacheConfig, Listen};
+use crate::directory::cache::Sizes;
+use crate::health::{Health, State, Time};
 use crate::listener::{ListenError, Socket};
 use crate::open::Answers;
 use crate::site::Current;
@@ -66,7 +67,8 @@ impl Shown {
         match asked.path {
             "/metrics" => Answer::metrics(self.metrics()),
             "/healthz" => {
-                let standing = self.standing();
+                let site = self.site.borrow().clone();
+                let standing = standing(&self.health.now(), site.lookup.remembered());
                 let text = if asked.json { standing.json() } else { standing.to_string() };
                 Answer::health(!standing.is_down(), asked.json, text)
             }
@@ -75,26 +77,24 @@ impl Shown {
         }
     }
 
-    fn standing(&self) -> Standing {
-        let site = self.site.borrow().clone();
-        let remembered = site.lookup.remembered();
-        // Nobody is known who has nothing: an outage leaves people who sent before, and own addresses of theirs.
-        let stale = remembered.filter(|(sizes, _)| sizes.logins > 0).map(|(_, cache)| cache.stale);
-        Standing::of(&self.health.now(), stale, Time::now())
-    }
-
     fn metrics(&self) -> String {
         let site = self.site.borrow().clone();
-        let standing = self.standing();
-        let state = self.health.now();
+        let (state, remembered) = (self.health.now(), site.lookup.remembered());
         page::Figures {
             metrics: self.health.metrics(),
             state: &state,
-            standing: &standing,
-            remembered: site.lookup.remembered(),
+            standing: &standing(&state, remembered),
+            remembered,
             transactions: &self.transactions,
             begun: self.begun,
         }
         .page()
     }
+}
+
+/// Of this state, and of what is remembered while it is so.
+fn standing(state: &State, remembered: Option<(Sizes, &CacheConfig)>) -> Standing {
+    // Nobody is known who has nothing: an outage leaves people who sent before, and own addresses of theirs.
+    let stale = remembered.filter(|(sizes, _)| sizes.logins > 0).map(|(_, cache)| cache.stale);
+    Standing::of(state, stale, Time::now())
 }
