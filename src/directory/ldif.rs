@@ -21,6 +21,7 @@ use crate::grant::{Entry, Sid};
 use crate::reply::{printable, printable_within};
 
 mod reader;
+pub(crate) mod writer;
 
 /// Why a file cannot be used.
 #[derive(Debug, thiserror::Error)]

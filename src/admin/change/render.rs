@@ -2,12 +2,10 @@
 
 use std::fmt::{self, Write};
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-
 use super::{Answer, Verb};
 use crate::admin::rendered;
 use crate::directory::grants::{Modification, Operation};
+use crate::directory::ldif::writer;
 use crate::dn::Dn;
 use crate::reply;
 
@@ -50,28 +48,13 @@ pub(super) fn edits(file: &str, principal: &Dn, modifications: &[Modification]) 
     let dn = value(principal.as_str().as_bytes());
     let mut text = format!("the directory is a file; edit it by hand, in the entry of {dn} in {file}:");
     for Modification { operation, attribute, value: octets } in modifications {
-        let (what, value) = match operation {
-            Operation::Add => ("add the line", in_a_line(octets)),
-            Operation::Delete => ("delete the line", in_a_line(octets)),
-            Operation::Replace => ("replace the line", in_a_line(octets)),
+        let what = match operation {
+            Operation::Add => "add the line",
+            Operation::Delete => "delete the line",
+            Operation::Replace => "replace the line",
         };
-        let _ = write!(text, "\n  {what}    {attribute}{value}");
+        let _ = write!(text, "\n  {what}    {}", writer::line(attribute, octets));
     }
     text.push_str("\nthen reload the milter (SIGHUP)");
     text
-}
-
-/// What follows an attribute in a file (RFC 2849): the value if it is text that a line can hold and a terminal shows as it
-/// is, else its base64.
-fn in_a_line(octets: &[u8]) -> String {
-    let is_plain = octets.iter().all(|octet| (b' '..=b'~').contains(octet))
-        && !octets.starts_with(b" ")
-        && !octets.starts_with(b":")
-        && !octets.starts_with(b"<")
-        && !octets.ends_with(b" ");
-    if is_plain {
-        format!(": {}", String::from_utf8_lossy(octets))
-    } else {
-        format!(":: {}", STANDARD.encode(octets))
-    }
 }

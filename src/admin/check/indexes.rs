@@ -1,11 +1,9 @@
 //! The indexes of an OpenLDAP server, as far as its configuration may be read (slapd-mdb(5), `index`).
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-
 use super::report::{Finding, Level, Report, quoted};
 use super::schema::Known;
 use crate::directory::filter::Filter;
+use crate::directory::ldif::writer;
 use crate::directory::record::Record;
 use crate::directory::schema::Schema;
 use crate::dn::Dn;
@@ -120,10 +118,7 @@ fn texts<'r>(record: &'r Record, attribute: &str) -> impl Iterator<Item = &'r st
 
 /// One change (RFC 2849) that adds the indexes.
 fn additions(database: &Dn, attributes: &[&str]) -> String {
-    let name = database.as_str();
-    let is_safe =
-        name.chars().all(|c| c.is_ascii_graphic() || c == ' ') && !name.starts_with([' ', ':', '<']);
-    let name = if is_safe { format!(": {name}") } else { format!(":: {}", STANDARD.encode(name)) };
+    let name = writer::line("dn", database.as_str().as_bytes());
     let lines = attributes.iter().map(|attribute| format!("\nolcDbIndex: {attribute} eq"));
-    format!("dn{name}\nchangetype: modify\nadd: olcDbIndex{}\n", lines.collect::<String>())
+    format!("{name}\nchangetype: modify\nadd: olcDbIndex{}\n", lines.collect::<String>())
 }

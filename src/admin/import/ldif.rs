@@ -2,13 +2,11 @@
 
 use std::fmt::Write;
 
-use base64::Engine;
-use base64::engine::general_purpose::STANDARD;
-
 use super::accounts;
 use super::change::Change;
 use super::plan::Plan;
 use crate::directory::grants::{Modification, Operation};
+use crate::directory::ldif::writer;
 use crate::reply::printable_within;
 
 /// The longest comment, in octets.
@@ -65,16 +63,6 @@ fn comment(text: &mut String, why: &str) {
     let _ = writeln!(text, "# {}", printable_within(why, COMMENT));
 }
 
-/// RFC 2849 section 4: what is no SAFE-STRING is written in base64; trailing spaces and control characters too, for people.
 fn line(text: &mut String, attribute: &str, value: &[u8]) {
-    let is_safe = value.iter().all(|octet| (b' '..=b'~').contains(octet))
-        && !value.starts_with(b" ")
-        && !value.starts_with(b":")
-        && !value.starts_with(b"<")
-        && !value.ends_with(b" ");
-    let _ = if is_safe {
-        writeln!(text, "{attribute}: {}", String::from_utf8_lossy(value))
-    } else {
-        writeln!(text, "{attribute}:: {}", STANDARD.encode(value))
-    };
+    let _ = writeln!(text, "{}", writer::line(attribute, value));
 }
