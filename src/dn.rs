@@ -209,6 +209,15 @@ fn finish(mut value: Vec<u8>, significant: usize) -> Result<String, DnError> {
     String::from_utf8(value).map_err(|_| DnError)
 }
 
+/// What means something in a name, or may (RFC 4514 section 2.4).
+const SPECIAL: &str = "\"#+,;<=>\\";
+
+/// A value that neither begins nor ends with a space, as it stands in a name (RFC 4514 section 2.4).
+pub fn escaped(value: &str) -> String {
+    let escape = |c| [Some('\\').filter(|_| SPECIAL.contains(c)), Some(c)];
+    value.chars().flat_map(escape).flatten().collect()
+}
+
 /// RFC 4514 section 3 `pair`: a backslash and a special character, or two hexadecimal digits.
 fn take_escape<'a>(text: &'a str, value: &mut Vec<u8>) -> Result<&'a str, DnError> {
     let mut chars = text.chars();
@@ -216,7 +225,7 @@ fn take_escape<'a>(text: &'a str, value: &mut Vec<u8>) -> Result<&'a str, DnErro
     if let Some(high) = first.to_digit(16) {
         let low = chars.next().and_then(|c| c.to_digit(16)).ok_or(DnError)?;
         value.push(u8::try_from(high * 16 + low).map_err(|_| DnError)?);
-    } else if " \"#+,;<=>\\".contains(first) {
+    } else if first == ' ' || SPECIAL.contains(first) {
         value.extend_from_slice(first.encode_utf8(&mut [0; 4]).as_bytes());
     } else {
         return Err(DnError);
@@ -389,6 +398,12 @@ mod tests {
                 let base = dn(&one_model[level..].join(","));
                 proptest::prop_assert!(one.is_within(&base), "{:?} {:?}", one, base);
             }
+        }
+
+        #[test]
+        fn what_is_escaped_is_one_value(value in "[a-zé@\"#+,;<=>\\\\]{1,12}") {
+            let name = format!("{},dc=org", escaped(&value));
+            proptest::prop_assert_eq!(take_value(&name), Ok((value, Some(','), "dc=org")));
         }
 
         #[test]

@@ -21,7 +21,7 @@ use crate::directory::grants::{self, Modification, Slot};
 use crate::directory::lookup::Resolver;
 use crate::directory::record::Record;
 use crate::directory::schema::{Dialect, Schema};
-use crate::dn::Dn;
+use crate::dn::{self, Dn};
 use crate::grant::{Entry, Right};
 use crate::open::Backend;
 use crate::reply::printable;
@@ -258,14 +258,8 @@ impl<'a> Planner<'a> {
     ) -> Result<bool, ImportError> {
         let usable = self.can_share() && !address.is_literal();
         let Some(below) = self.shared.as_ref().filter(|_| usable) else { return Ok(false) };
-        // RFC 4514 section 2.4: what means something in a name is escaped.
-        let escaped: String = address
-            .to_string()
-            .chars()
-            .flat_map(|c| [Some('\\').filter(|_| "\"+,;<>\\=#".contains(c)), Some(c)])
-            .flatten()
-            .collect();
-        let Ok(dn) = Dn::parse(&format!("cn={escaped},{below}")) else { return Ok(false) };
+        let name = dn::escaped(&address.to_string());
+        let Ok(dn) = Dn::parse(&format!("cn={name},{below}")) else { return Ok(false) };
         let change = plan.changes.entry(dn.clone()).or_insert_with(|| {
             let attribute = self.schema.address.first().map_or("mail", String::as_str);
             Change::mailbox(dn.clone(), attribute, address)
